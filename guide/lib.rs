@@ -27,6 +27,7 @@ pages! {
     Outcomes "src/outcomes.md"
     Cancellation "src/cancellation.md"
     Observability "src/observability.md"
+    Hangs "src/hangs.md"
     Testing "src/testing.md"
     Lints "src/lints.md"
     Rules "src/rules.md"

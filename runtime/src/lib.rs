@@ -186,6 +186,7 @@ pub use crate::{
     registry::services::{ServiceState, ServiceStatus, is_ready, services},
     registry::snapshot::Tasks,
     registry::unfinished::Unfinished,
+    registry::waits::AwaitFrame,
 };
 pub use crate::{
     run::boxed::BoxedTask,
@@ -230,6 +231,7 @@ pub mod glossary {}
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{
+        context::lines::{File, at, store},
         function::failure_level::FailureLevel,
         function::restart::Restart,
         function::{Policy, TaskSpec, checked},

@@ -6,6 +6,9 @@ fn refresh(
 ) -> ::tokio_supervised::Restarting<
     impl ::tokio_supervised::__private::Runs<Output = Result<(), Error>>,
 > {
+    const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+        ::tokio_supervised::__private::File::of(::core::file!());
+    use ::tokio_supervised::__private::store as __supervised_store;
     #[cfg(doc)]
     let __supervised_token = token;
     let __supervised_kept_0 = ::tokio_supervised::__private::restart_arg(cache);
@@ -48,7 +51,12 @@ fn refresh(
                 return ::tokio_supervised::__private::declared::<Result<(), Error>>();
             }
             match () {
-                () => ({ cache.reload().await }),
+                () => {
+                    ({
+                        __supervised_store(TOKIO_SUPERVISED_FILE, ::core::line!());
+                        cache.reload().await
+                    })
+                }
             }
         },
     );

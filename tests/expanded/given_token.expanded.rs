@@ -8,6 +8,9 @@ impl Store for Disk {
         impl ::core::future::Future<Output = Result<(), StoreError>>,
         ::tokio_supervised::CancellationToken,
     > {
+        const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+            ::tokio_supervised::__private::File::of(::core::file!());
+        use ::tokio_supervised::__private::store as __supervised_store;
         return ::tokio_supervised::__private::supervise(
             {
                 static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
@@ -34,7 +37,12 @@ impl Store for Disk {
                     return ::tokio_supervised::__private::declared::<Result<(), StoreError>>();
                 }
                 match () {
-                    () => ({ self.write(&token, name).await }),
+                    () => {
+                        ({
+                            __supervised_store(TOKIO_SUPERVISED_FILE, ::core::line!());
+                            self.write(&token, name).await
+                        })
+                    }
                 }
             },
         );

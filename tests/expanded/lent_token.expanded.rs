@@ -11,6 +11,9 @@ fn copy<R>(
 where
     R: AsyncRead + Unpin,
 {
+    const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+        ::tokio_supervised::__private::File::of(::core::file!());
+    use ::tokio_supervised::__private::at as __supervised_at;
     return ::tokio_supervised::__private::supervise(
         {
             static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
@@ -43,8 +46,13 @@ where
                 () => {
                     ({
                         let mut copied = 0;
-                        while let Some(n) =
-                            token.run_until_cancelled(read(from)).await.transpose()?
+                        while let Some(n) = __supervised_at(
+                            TOKIO_SUPERVISED_FILE,
+                            ::core::line!(),
+                            token.run_until_cancelled(read(from)),
+                        )
+                        .await
+                        .transpose()?
                         {
                             copied += n;
                         }

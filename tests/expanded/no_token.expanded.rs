@@ -10,6 +10,9 @@ pub fn fetch(
     impl ::core::future::Future<Output = Result<Page, Error>>,
     impl ::tokio_supervised::AsToken,
 > {
+    const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+        ::tokio_supervised::__private::File::of(::core::file!());
+    use ::tokio_supervised::__private::store as __supervised_store;
     #[cfg(doc)]
     let __supervised_token = token;
     return ::tokio_supervised::__private::supervise(
@@ -40,7 +43,12 @@ pub fn fetch(
                 return ::tokio_supervised::__private::declared::<Result<Page, Error>>();
             }
             match () {
-                () => ({ client.get(host, path).await }),
+                () => {
+                    ({
+                        __supervised_store(TOKIO_SUPERVISED_FILE, ::core::line!());
+                        client.get(host, path).await
+                    })
+                }
             }
         },
     );

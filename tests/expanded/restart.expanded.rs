@@ -6,6 +6,9 @@ impl Consumer {
         #[cfg(doc)] token: impl ::tokio_supervised::AsToken,
         queue: Queue,
     ) -> ::tokio_supervised::Restarting<impl ::tokio_supervised::__private::Runs<Output = ()>> {
+        const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+            ::tokio_supervised::__private::File::of(::core::file!());
+        use ::tokio_supervised::__private::at as __supervised_at;
         #[cfg(doc)]
         let __supervised_token = token;
         let __supervised_kept_1 = ::tokio_supervised::__private::restart_arg(queue);
@@ -42,8 +45,19 @@ impl Consumer {
                 match () {
                     () => {
                         ({
-                            while let Some(job) = queue.next().await {
-                                self.work(job).await;
+                            while let Some(job) = __supervised_at(
+                                TOKIO_SUPERVISED_FILE,
+                                ::core::line!(),
+                                queue.next(),
+                            )
+                            .await
+                            {
+                                __supervised_at(
+                                    TOKIO_SUPERVISED_FILE,
+                                    ::core::line!(),
+                                    self.work(job),
+                                )
+                                .await;
                             }
                         })
                     }

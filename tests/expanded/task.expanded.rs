@@ -21,6 +21,9 @@ fn tasks() {
     };
     let ticked = {
         move |__supervised_token: ::tokio_supervised::CancellationToken| {
+            const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+                ::tokio_supervised::__private::File::of(::core::file!());
+            use ::tokio_supervised::__private::store as __supervised_store;
             let __supervised_own = ::core::clone::Clone::clone(&__supervised_token);
             ::tokio_supervised::__private::supervise(
                 {
@@ -51,7 +54,12 @@ fn tasks() {
                         return ::tokio_supervised::__private::declared::<Result<(), TaskError>>();
                     }
                     match () {
-                        () => ({ tick(&token).await }),
+                        () => {
+                            ({
+                                __supervised_store(TOKIO_SUPERVISED_FILE, ::core::line!());
+                                tick(&token).await
+                            })
+                        }
                     }
                 },
             )

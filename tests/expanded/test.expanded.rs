@@ -27,12 +27,20 @@ fn keeps_orders() -> anyhow::Result<()> {
                 .__supervised_verdict()
         },
         |__supervised_token: ::tokio_supervised::CancellationToken| async move {
+            const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+                ::tokio_supervised::__private::File::of(::core::file!());
+            use ::tokio_supervised::__private::store as __supervised_store;
             let token: &CancellationToken = &__supervised_token;
             if false {
                 return ::tokio_supervised::__private::declared::<anyhow::Result<()>>();
             }
             match () {
-                () => ({ serve(token).await }),
+                () => {
+                    ({
+                        __supervised_store(TOKIO_SUPERVISED_FILE, ::core::line!());
+                        serve(token).await
+                    })
+                }
             }
         },
     );
@@ -61,6 +69,9 @@ fn begins() {
             (&&&&&&::tokio_supervised::__private::Probe::<()>::NEW).__supervised_verdict()
         },
         |__supervised_token: ::tokio_supervised::CancellationToken| async move {
+            const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+                ::tokio_supervised::__private::File::of(::core::file!());
+            use ::tokio_supervised::__private::store as __supervised_store;
             let _ = __supervised_token;
             if false {
                 return ::tokio_supervised::__private::declared::<()>();
@@ -68,6 +79,7 @@ fn begins() {
             match () {
                 () => {
                     ({
+                        __supervised_store(TOKIO_SUPERVISED_FILE, ::core::line!());
                         begin().await;
                     })
                 }

@@ -11,6 +11,7 @@ mod cause;
 mod configured;
 mod connections;
 mod events;
+mod hangs;
 mod hostile;
 mod one_signal;
 mod pools;

@@ -7,6 +7,7 @@ use syn::{Lit, Path};
 use super::{
     allow::{ALLOW, Allow},
     flavor::{self, Flavor},
+    lines::{self, LINES},
     list::{Argument, Arguments, KnownKey},
     values::{self, Duration, Zero},
 };
@@ -22,6 +23,7 @@ const KNOWN: &[KnownKey] = &[
     KnownKey::value("warn_blocked", "\"1s\""),
     flavor::FLAVOR,
     flavor::WORKER_THREADS,
+    LINES,
     ALLOW,
     KnownKey::value("crate", "\"::my_crate::supervised\""),
 ];
@@ -29,6 +31,8 @@ const KNOWN: &[KnownKey] = &[
 pub(crate) struct MainArgs {
     pub(crate) krate: Path,
     pub(crate) allow: Allow,
+    /// Whether the body's lines are marked.
+    pub(crate) lines: bool,
     grace: Option<Duration>,
     linger: Option<TokenStream>,
     signals: Option<Vec<&'static str>>,
@@ -70,6 +74,7 @@ impl MainArgs {
                 .take("warn_blocked")
                 .and_then(|argument| warn_blocked(&argument, &krate, diagnostics)),
             flavor: Flavor::take(&mut given, Flavor::MULTI_THREAD, &krate, diagnostics),
+            lines: lines::take(&mut given, diagnostics),
             allow: Allow::take(&mut given, diagnostics),
             krate,
         };

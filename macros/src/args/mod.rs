@@ -3,6 +3,7 @@
 pub(crate) mod allow;
 pub(crate) mod defaults;
 mod flavor;
+pub(crate) mod lines;
 pub(crate) mod list;
 pub(crate) mod main;
 pub(crate) mod restart;

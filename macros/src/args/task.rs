@@ -7,6 +7,7 @@ use syn::{Ident, Path};
 use super::{
     allow::{ALLOW, Allow},
     defaults,
+    lines::{self, LINES},
     list::{Arguments, Keyed, KnownKey},
     restart::Restart,
     values::{self, Count, Duration, Zero},
@@ -27,13 +28,15 @@ const FUNCTION_KEYS: &[KnownKey] = &[
     MAX_RESTARTS,
     EVERY,
     LOG,
+    LINES,
     KnownKey::value("token", "shutdown"),
     ALLOW,
     CRATE,
 ];
 
 /// The arguments of `task!`: its name comes first, and its closure names the token.
-const TASK_KEYS: &[KnownKey] = &[LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, LOG, ALLOW, CRATE];
+const TASK_KEYS: &[KnownKey] =
+    &[LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, LOG, LINES, ALLOW, CRATE];
 
 const NAME: KnownKey = KnownKey::value("name", "\"worker\"");
 const LIMIT: KnownKey = KnownKey::value("limit", "16");
@@ -89,6 +92,8 @@ pub(crate) struct TaskArgs {
     on_a_task: bool,
     grace: Option<Keyed<Grace>>,
     log: Option<FailureLevel>,
+    /// Whether the body's lines are marked.
+    pub(crate) lines: bool,
     limit_was_given: bool,
 }
 
@@ -161,6 +166,7 @@ impl TaskArgs {
                 ];
                 values::choice(&argument, &choices, diagnostics)
             }),
+            lines: lines::take(&mut given, diagnostics),
             token: given.take("token").and_then(|argument| {
                 let value = parameter_name(&argument.value);
                 if value.is_none() {

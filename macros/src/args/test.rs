@@ -7,6 +7,7 @@ use syn::Path;
 use super::{
     allow::{ALLOW, Allow},
     flavor::{self, Flavor},
+    lines::{self, LINES},
     list::{Arguments, KnownKey},
     values,
 };
@@ -17,6 +18,7 @@ const KNOWN: &[KnownKey] = &[
     flavor::WORKER_THREADS,
     KnownKey::value("start_paused", "true"),
     KnownKey::value("leaks", "\"allow\""),
+    LINES,
     ALLOW,
     KnownKey::value("crate", "\"::my_crate::supervised\""),
 ];
@@ -24,6 +26,8 @@ const KNOWN: &[KnownKey] = &[
 pub(crate) struct TestArgs {
     pub(crate) krate: Path,
     pub(crate) allow: Allow,
+    /// Whether the body's lines are marked.
+    pub(crate) lines: bool,
     flavor: Flavor,
     start_paused: bool,
     leaks_allowed: bool,
@@ -46,6 +50,7 @@ impl TestArgs {
                 .take("leaks")
                 .and_then(|argument| values::choice(&argument, &[("allow", ())], diagnostics))
                 .is_some(),
+            lines: lines::take(&mut given, diagnostics),
             allow: Allow::take(&mut given, diagnostics),
             krate,
         };

@@ -19,7 +19,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{PatType, Path, Type, Visibility};
 
-use super::{allow_unused, async_body, borrowed_type, braced_at};
+use super::{allow_unused, async_body, borrowed_type, braced_at, lines};
 use crate::{
     args::{main::MainArgs, test::TestArgs},
     check::Refused,
@@ -36,8 +36,14 @@ pub(crate) fn main(args: &MainArgs, entry: &EntryFunction, refused: Refused) -> 
     // The `ExitCode` of a public entry needs no `#[must_use]`.
     let mark = (!matches!(entry.function.visibility, Visibility::Inherited))
         .then(|| quote!(#[allow(clippy::must_use_candidate)]));
-    let Parts { head, inner, arguments } =
-        Parts::new(krate, args.options(), exit, mark.unwrap_or_default(), entry, refused);
+    let Parts { head, inner, arguments } = Parts::new(
+        (krate, args.lines),
+        args.options(),
+        exit,
+        mark.unwrap_or_default(),
+        entry,
+        refused,
+    );
     let exit_code = quote_spanned!(last_span(&entry.function.signature)=> ExitCode);
     let block = braced_at(
         &entry.body,
@@ -58,7 +64,7 @@ pub(crate) fn test(args: &TestArgs, entry: &EntryFunction, refused: Refused) -> 
     // After the author's attributes: a `cfg` among them is evaluated first.
     let mark = quote!(#[::core::prelude::v1::test]);
     let Parts { head, inner, arguments } =
-        Parts::new(krate, args.options(), verdict, mark, entry, refused);
+        Parts::new((krate, args.lines), args.options(), verdict, mark, entry, refused);
     let block = braced_at(
         &entry.body,
         quote! {
@@ -82,7 +88,7 @@ struct Parts {
 impl Parts {
     /// `judge` classifies the output, and `mark` makes the function an entry.
     fn new(
-        krate: &Path,
+        (krate, marks_lines): (&Path, bool),
         options: TokenStream,
         judge: TokenStream,
         mark: TokenStream,
@@ -112,7 +118,9 @@ impl Parts {
             #mark
             #visibility #fn_token #ident()
         };
-        let run = async_body(&body, quote!(#binding #return_edge));
+        let marked = lines::block(krate, marks_lines && signature.asyncness.is_some(), &body);
+        let prelude = &marked.prelude;
+        let run = async_body(&marked.body, quote!(#prelude #binding #return_edge));
         let arguments = quote! {
             #options,
             {

@@ -44,7 +44,7 @@ use syn::{
     Attribute, FnArg, Meta, Pat, PatType, Receiver, ReceiverKind, ReturnType, Signature, Type,
 };
 
-use super::{allow_unused, async_body, borrowed_type, braced_at, docs};
+use super::{allow_unused, async_body, borrowed_type, braced_at, docs, lines};
 use crate::{
     args::task::TaskArgs,
     check::Refused,
@@ -179,7 +179,10 @@ pub(crate) fn function(
         let body = quote!(impl ::core::future::Future<Output = #declared>);
         (return_type(krate, quote!(Supervised<#body, #token_type), signature), quote!(supervise))
     };
-    let run = async_body(body, quote!(#keep_receiver #(#bindings)* #return_edge));
+    // An attribute above may have rewritten a function that is not async: it has no `.await` of the author.
+    let marked = lines::block(krate, args.lines && function.is_async, body);
+    let prelude = &marked.prelude;
+    let run = async_body(&marked.body, quote!(#keep_receiver #(#bindings)* #return_edge));
     let run = match signature.receiver() {
         // A receiver that cannot be cloned is reported at the closure: everything else that it captures can be cloned.
         Some(receiver) if recurs => {
@@ -207,6 +210,7 @@ pub(crate) fn function(
         body,
         quote! {
             #(#inner_attributes)*
+            #prelude
             #(#kept)*
             #keyword #krate #path #call;
         },

@@ -3,6 +3,7 @@
 pub(crate) mod docs;
 pub(crate) mod entry;
 pub(crate) mod function;
+pub(crate) mod lines;
 pub(crate) mod task;
 
 use proc_macro2::{Delimiter, Group, TokenStream};

@@ -24,7 +24,7 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Expr, ExprClosure, LitStr};
 
-use super::async_body;
+use super::{async_body, lines};
 use crate::{args::task::TaskArgs, item::task::ClosureToken, output::Output, syntax::first_span};
 
 /// The supervised closure. Without an output its body is a future, with one that of an `async` block.
@@ -56,18 +56,26 @@ pub(crate) fn closure(
     // The future takes the token before there is a run.
     let take_now = (has_token && is_future)
         .then(|| quote!(let #token = #krate::__private::own_token_of_closure(#token);));
+    let mut prelude = TokenStream::new();
     let supervised = match output {
-        None => quote! {
-            #taken
-            #krate::__private::supervise_foreign(#spec, #own, #body)
-        },
+        None => {
+            let marked = lines::future(krate, args.lines, body);
+            prelude = marked.prelude;
+            let body = marked.body;
+            quote! {
+                #taken
+                #krate::__private::supervise_foreign(#spec, #own, #body)
+            }
+        }
         Some(output) => {
             let contract = output.contract(krate);
             let return_edge = output.return_edge(krate);
             let before = quote!(#take_own #taken #return_edge);
             let run = match body.to_token_stream().into_iter().next() {
                 Some(TokenTree::Group(block)) if matches!(**body, Expr::Block(_)) => {
-                    async_body(&block, before)
+                    let marked = lines::block(krate, args.lines, &block);
+                    prelude = marked.prelude;
+                    async_body(&marked.body, before)
                 }
                 _ => quote!(async move { #before (#body) }),
             };
@@ -84,6 +92,7 @@ pub(crate) fn closure(
     let inputs = closure.inputs.iter().skip(1);
     quote! {
         move |#token: #krate::CancellationToken #(, #inputs)*| {
+            #prelude
             #take_now
             let #own = ::core::clone::Clone::clone(&#token);
             #supervised

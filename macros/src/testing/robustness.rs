@@ -30,7 +30,7 @@ const WHOLE: &[(&str, &str)] = &[
         "#,
     ),
     (
-        r#"token = stop, log = "off", grace = "none", on_cancel = "cooperate", limit = MOST + 1"#,
+        r#"token = stop, log = "off", lines = false, grace = "none", on_cancel = "cooperate", limit = MOST + 1"#,
         "async fn watch(self: Arc<Self>, stop: &Stop, _: u32) -> ! { loop {} }",
     ),
     (
@@ -306,6 +306,7 @@ impl Random {
             "restart_if",
             "every",
             "log",
+            "lines",
             "crate",
             "on_full",
             "CancellationToken",

@@ -3,12 +3,14 @@
 //!
 //! Code enters a task, a run or a section, and exits it at the latest when it unwinds; the reference that it passed in
 //! is then returned to it. `stack.rs` is the thread's stack, `tree.rs` the records and scopes, `shields.rs` what others
-//! know of a run, `service.rs` what they know of a service, `polls.rs` since when each thread polls, `reason.rs` why a scope was cancelled, `cancel_waker.rs` the
-//! watch over a scope's token, `deadlock.rs` the search for self-deadlocks. Nothing here knows a group, a pool or a map.
+//! know of a run, `service.rs` what they know of a service, `polls.rs` since when each thread polls, `lines.rs` the lines
+//! at which runs wait, `reason.rs` why a scope was cancelled, `cancel_waker.rs` the watch over a scope's token,
+//! `deadlock.rs` the search for self-deadlocks. Nothing here knows a group, a pool or a map.
 
 pub(crate) mod cancel_waker;
 pub(crate) mod control;
 pub(crate) mod deadlock;
+pub(crate) mod lines;
 pub(crate) mod polls;
 pub(crate) mod reason;
 pub(crate) mod service;
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::Cause,
+    context::lines::Mark,
     context::reason::CancelEpoch,
     context::service::ServiceNode,
     context::shields::RunShields,
@@ -39,6 +42,7 @@ mod loom;
 #[inline]
 pub(crate) fn in_task<R>(record: &mut Option<Arc<TaskRecord>>, code: impl FnOnce() -> R) -> R {
     let _guard = EnterGuard::new(EntryKind::Task, record);
+    lines::enter_task();
     code()
 }
 
@@ -63,6 +67,20 @@ pub(crate) fn enter_run(
 #[inline]
 pub(crate) fn exit_run(pushed: Pushed) -> bool {
     stack::pop(pushed)
+}
+
+/// Writes the line of a pending run that was exited into the record of its task. `run` is its address.
+#[inline(never)]
+pub(crate) fn set_line(
+    pushed: Pushed,
+    spec: &'static TaskSpec,
+    mark: Mark,
+    moved: bool,
+    run: usize,
+) {
+    stack::with_task_of(pushed, |record, depth| {
+        record.frames().on_pending(depth, (spec, mark), moved, run, record.polled_since());
+    });
 }
 
 /// Stores the shields of a run that was exited back into `shields`.

@@ -357,6 +357,33 @@ pub(crate) fn pop(Pushed(depth): Pushed) -> bool {
     })
 }
 
+/// Calls `read` with the record of the current task, and with the number of its runs around an entry that was popped.
+/// Does nothing if the entry was not that of a run of the task.
+#[inline]
+pub(crate) fn with_task_of(Pushed(depth): Pushed, read: impl FnOnce(&TaskRecord, usize)) {
+    let found = ENTRIES.with(|entries| {
+        let around = entries.shallow.get(..depth)?;
+        let mut runs = 0;
+        for (at, entry) in around.iter().enumerate().rev() {
+            match entry.tag.get() {
+                Tag::Task => return Some((at, runs)),
+                Tag::Section => {}
+                Tag::Run | Tag::RunWithPermit => runs += 1,
+            }
+        }
+        None
+    });
+    let Some((task, runs)) = found else { return };
+    _ = HELD_REFS.try_with(|refs| {
+        let record = refs.records[task].take();
+        // A task that is polled on top of another one has runs of its own.
+        if let Some(record) = record.as_ref().filter(|r| runs == 0 || r.is_current_tokio_task()) {
+            read(record, runs);
+        }
+        refs.records[task].set(record);
+    });
+}
+
 /// The reference of an entry that was popped.
 #[inline]
 pub(crate) fn take_back<T: StackRef>(Pushed(depth): Pushed) -> Option<Arc<T>> {

@@ -39,7 +39,7 @@ use crate::{
     cause::Cause,
     clock::{AtomicTicks, Ticks},
     context::{
-        control::Control, reason::CancelEpoch, reason::Reason, service::ServiceNode,
+        control::Control, lines::Frames, reason::CancelEpoch, reason::Reason, service::ServiceNode,
         shields::RunShields,
     },
     error::Origin,
@@ -62,6 +62,8 @@ pub(crate) struct TaskRecord {
     thread: OnThread,
     /// The options of its call, if it has some. The worker of a map changes them with each run.
     tuning: Mutex<Option<Arc<Tuning>>>,
+    /// The lines at which its runs wait.
+    frames: Frames,
     state: RecordState,
 }
 
@@ -149,6 +151,7 @@ impl TaskRecord {
                 if tuning.is_some() {
                     *tuning = None;
                 }
+                record.frames.clear();
                 record.state = RecordState::new();
                 spare
             }
@@ -164,7 +167,8 @@ impl TaskRecord {
         thread: OnThread,
     ) -> Self {
         let tuning = Mutex::new(None);
-        Self { spec, spawned_at, scope, thread, tuning, state: RecordState::new() }
+        let (frames, state) = (Frames::new(), RecordState::new());
+        Self { spec, spawned_at, scope, thread, tuning, frames, state }
     }
 
     pub(crate) fn spec(&self) -> &'static TaskSpec {
@@ -349,6 +353,7 @@ impl TaskRecord {
     /// expensive.
     pub(crate) fn reset_clock(&self) {
         self.state.since.store(self.state.polled_since.load());
+        self.frames.clear();
         self.state.stopping.store(false, Ordering::Relaxed);
     }
 
@@ -408,9 +413,14 @@ impl TaskRecord {
         self.state.unfinished.load(Ordering::Relaxed)
     }
 
-    /// Whether the task is in a poll that started then.
-    pub(crate) fn is_in_poll_since(&self, start: Ticks) -> bool {
-        self.state.polled_since.load() == start
+    /// The lines at which the runs of the task wait, as far as they are known.
+    pub(crate) fn frames(&self) -> &Frames {
+        &self.frames
+    }
+
+    /// The start of the current poll.
+    pub(crate) fn polled_since(&self) -> Ticks {
+        self.state.polled_since.load()
     }
 
     pub(crate) fn activity(&self) -> Activity {

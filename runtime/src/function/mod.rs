@@ -15,7 +15,15 @@ pub(crate) mod metrics;
 pub(crate) mod loom;
 pub(crate) mod restart;
 
-use std::{collections::BTreeMap, panic::Location, sync::PoisonError, time::Duration};
+use std::{
+    collections::BTreeMap,
+    panic::Location,
+    sync::{
+        PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::function::restart::Restart;
 use crate::{
@@ -179,6 +187,8 @@ pub struct TaskSpec {
     limit: Option<Limit>,
     metrics: Metrics,
     registered: Once,
+    /// Its place in the list, from 1 on.
+    number: AtomicU32,
 }
 
 sync::global! {
@@ -260,6 +270,7 @@ impl TaskSpec {
                 },
                 metrics,
                 registered: Once::new(),
+                number: AtomicU32::new(0),
             }
         }
     }
@@ -336,6 +347,8 @@ impl TaskSpec {
                 let pending = self.limit.as_ref().and(functions.pending.get(self.name).copied());
                 if pending == applied {
                     functions.listed.push(self);
+                    let number = u32::try_from(functions.listed.len()).unwrap_or(0);
+                    self.number.store(number, Ordering::Relaxed);
                     break;
                 }
                 drop(functions);
@@ -360,6 +373,18 @@ impl TaskSpec {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// A number that [`numbered`](Self::numbered) takes; 0 before its first run.
+    #[inline]
+    pub(crate) fn number(&self) -> u32 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// The function with that number.
+    pub(crate) fn numbered(number: u32) -> Option<&'static Self> {
+        let at = usize::try_from(number).ok()?.checked_sub(1)?;
+        Self::functions().listed.get(at).copied()
     }
 
     pub(crate) fn all() -> Vec<&'static Self> {

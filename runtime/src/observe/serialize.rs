@@ -19,6 +19,7 @@ use crate::{
     registry::live::{LiveTask, ParentTask, TaskState},
     registry::services::{ServiceState, ServiceStatus},
     registry::snapshot::Tasks,
+    registry::waits::AwaitFrame,
 };
 
 /// Serializes a value as its `Display` text.
@@ -37,12 +38,13 @@ impl Serialize for Tasks {
     }
 }
 
-/// `{"name", "label", "id", "state", "state_seconds", "age_seconds", "place", "parent", "depth", "service", "pool"}`;
-/// `label` is null if the call has none, `state_seconds` if the state has no duration, `pool` if its pool has no name.
+/// `{"name", "label", "id", "state", "state_seconds", "age_seconds", "place", "parent", "depth", "service", "pool",
+/// "frames", "waiting_seconds"}`; `label` is null if the call has none, `state_seconds` if the state has no duration,
+/// `pool` if its pool has no name, `waiting_seconds` if the line that it waits at is not known.
 impl Serialize for LiveTask {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (state, since) = state(self.state);
-        let mut object = serializer.serialize_struct("LiveTask", 11)?;
+        let mut object = serializer.serialize_struct("LiveTask", 13)?;
         object.serialize_field("name", self.name)?;
         object.serialize_field("label", &self.label())?;
         object.serialize_field("id", &self.id.map(Text))?;
@@ -54,6 +56,20 @@ impl Serialize for LiveTask {
         object.serialize_field("depth", &self.depth)?;
         object.serialize_field("service", &self.service.as_deref())?;
         object.serialize_field("pool", &self.pool)?;
+        object.serialize_field("frames", self.frames())?;
+        let waiting = self.waiting_for();
+        object.serialize_field("waiting_seconds", &waiting.as_ref().map(Duration::as_secs_f64))?;
+        object.end()
+    }
+}
+
+/// `{"name", "file", "line"}`; the last two are null if the line is not known.
+impl Serialize for AwaitFrame {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("AwaitFrame", 3)?;
+        object.serialize_field("name", self.name)?;
+        object.serialize_field("file", &self.file)?;
+        object.serialize_field("line", &self.line)?;
         object.end()
     }
 }

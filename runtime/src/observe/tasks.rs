@@ -28,9 +28,13 @@ use crate::registry::snapshot::Tasks;
 /// prints
 ///
 /// ```text
-/// task           state      age  spawned at
+/// task           state      age  spawned at       waits at
 /// idle (task 1)  waiting  14 µs  src/main.rs:11:6
 /// ```
+///
+/// A task that is pending has the line of its `.await` in the last column, and how long it has waited there. If it waits
+/// in another supervised call, the chain of calls is shown: `handle src/http.rs:41 → store src/store.rs:88, 12.3 s`. See
+/// [`LiveTask::frames`](crate::LiveTask::frames).
 ///
 /// A run that is awaited inline is not a task, but a part of the task that awaits it; `stats()` counts it. The tasks of
 /// a [`map`](crate::map()) are its workers, under the name of the function.

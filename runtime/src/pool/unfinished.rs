@@ -58,7 +58,7 @@ impl NotFinishedTasks {
             self.more += 1;
             return;
         }
-        let mut task = LiveTask::of(record);
+        let mut task = LiveTask::ended(record);
         if matches!(why, UnfinishedReason::OwnGrace(_) | UnfinishedReason::Cancelled) {
             // Its token has fired, and it is between its last poll and its end.
             task.state = TaskState::Stopping;

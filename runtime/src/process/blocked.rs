@@ -145,7 +145,7 @@ impl Seen {
 fn report(blocked: &[Blocked], on_blocked: Option<&OnBlocked>) {
     let records = snapshot::live();
     for Blocked { since, time } in blocked {
-        let Some(record) = records.iter().find(|record| record.is_in_poll_since(*since)) else {
+        let Some(record) = records.iter().find(|record| record.polled_since() == *since) else {
             continue;
         };
         record.spec().metrics().record_slow_poll();

@@ -8,6 +8,7 @@ use crate::context::tree::{Activity, OnThread, TaskRecord};
 use crate::{
     registry::age::Age,
     registry::name::Name,
+    registry::waits::{AtLine, AwaitFrame, Waits},
     tuning::{Bracketed, Label},
 };
 
@@ -17,7 +18,8 @@ const BLOCKS: Duration = Duration::from_millis(10);
 /// One live task, as it was when [`tasks()`](crate::tasks()) was called.
 ///
 /// `Display` writes one line: `fetch (task 12): running, 4.1 s old, spawned at src/main.rs:12:9`.
-/// If its call has a label: `fetch [10.0.0.7:5123] (task 12): …`.
+/// If its call has a label: `fetch [10.0.0.7:5123] (task 12): …`. If it is pending, the line ends with
+/// `, waits at src/fetch.rs:31 for 4.0 s`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LiveTask {
@@ -41,6 +43,7 @@ pub struct LiveTask {
     /// The name of the pool that it is a task of, if [`Pool::name`](crate::Pool::name) gave it one.
     pub pool: Option<&'static str>,
     pub(crate) label: Option<Label>,
+    pub(crate) waits: Option<Arc<Waits>>,
 }
 
 /// The parent of a live task.
@@ -94,7 +97,13 @@ impl LiveTask {
             service: record.scope().service().map(|service| service.path().clone()),
             pool: record.scope().name(),
             label: record.label(),
+            waits: Waits::of(record).filter(|_| !record.is_finished()).map(Arc::new),
         }
+    }
+
+    /// A task that has ended, or ends now, with its last wait.
+    pub(crate) fn ended(record: &TaskRecord) -> Self {
+        Self { waits: Waits::last(record).map(Arc::new), ..Self::of(record) }
     }
 
     /// Writes the part after its name: ` (task 12, service api/cache)`.
@@ -112,15 +121,74 @@ impl LiveTask {
     pub fn label(&self) -> Option<&str> {
         self.label.as_ref().map(Label::as_str)
     }
+
+    /// The supervised calls that the task waits in, the outermost first: its own run, then the calls that are awaited
+    /// inside. At most 8.
+    ///
+    /// Empty if the task is not pending at an `.await` whose line is known: it is being polled, waits for a permit or
+    /// for its restart, or its function has `lines = false`. Calls of other functions are not part of the chain, and of
+    /// several calls that are awaited at once, it has the one that was polled last.
+    ///
+    /// ```
+    /// use tokio_supervised::{CancellationToken, Pool, TaskError, supervised, tasks};
+    ///
+    /// #[supervised]
+    /// async fn handle(token: &CancellationToken) -> Result<(), TaskError> {
+    ///     store(token).await
+    /// }
+    ///
+    /// #[supervised]
+    /// async fn store() -> Result<(), TaskError> {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::new(8);
+    /// pool.spawn(|token| handle(token)).await?;
+    /// tokio::task::yield_now().await; // it runs until it waits
+    /// let tasks = tasks();
+    /// let task = tasks.iter().find(|task| task.name == "handle").unwrap();
+    /// let names: Vec<_> = task.frames().iter().map(|frame| frame.name).collect();
+    /// assert_eq!(names, ["handle", "store"]);
+    /// assert_eq!(task.waiting_at().unwrap().file, Some(file!()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn frames(&self) -> &[AwaitFrame] {
+        self.waits.as_ref().map_or(&[], |waits| &waits.frames)
+    }
+
+    /// The innermost call whose line is known: the last of [`frames`](Self::frames) that has a line.
+    #[must_use]
+    pub fn waiting_at(&self) -> Option<&AwaitFrame> {
+        self.waits.as_ref()?.innermost()
+    }
+
+    /// How long the task has waited there: since it reached the `.await` of one of its [`frames`](Self::frames). A loop
+    /// that awaits at one line starts again with each turn.
+    #[must_use]
+    pub fn waiting_for(&self) -> Option<Duration> {
+        self.waits.as_ref().map(|waits| waits.since)
+    }
 }
 
 impl LiveTask {
     /// Writes its line, with another text for its state.
-    pub(super) fn line(&self, f: &mut fmt::Formatter<'_>, state: impl fmt::Display) -> fmt::Result {
+    ///
+    /// `verb` is "waits", or "waited" if the task has ended.
+    pub(super) fn line(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        state: impl fmt::Display,
+        verb: &'static str,
+    ) -> fmt::Result {
         let Self { name, age, spawned_at, .. } = self;
         write!(f, "{}{}", Name(name), Bracketed(self.label()))?;
         self.write_id(f)?;
-        write!(f, ": {state}, {} old, spawned at {spawned_at}", Age(*age))
+        let at = AtLine { verb, waits: self.waits.as_deref() };
+        write!(f, ": {state}, {} old, spawned at {spawned_at}{at}", Age(*age))
     }
 }
 
@@ -128,8 +196,10 @@ impl fmt::Display for LiveTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state;
         match state {
-            TaskState::Polling(_) => self.line(f, format_args!("{state} (blocks its worker)")),
-            _ => self.line(f, state),
+            TaskState::Polling(_) => {
+                self.line(f, format_args!("{state} (blocks its worker)"), "waits")
+            }
+            _ => self.line(f, state, "waits"),
         }
     }
 }

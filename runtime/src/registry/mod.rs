@@ -22,6 +22,7 @@ pub(crate) mod slab;
 pub(crate) mod snapshot;
 pub(crate) mod tree;
 pub(crate) mod unfinished;
+pub(crate) mod waits;
 
 use std::{
     future::Future,

@@ -7,9 +7,9 @@ use crate::{registry::SCOPES, registry::live::LiveTask};
 
 /// The live tasks, parents before their children: see [`tasks()`](crate::tasks()).
 ///
-/// `Display` draws a tree with a line for each task. Of many alike siblings, it shows the ones that block their worker
-/// and the oldest, and counts the rest. The tasks of a pool that has a name follow the other tasks, below a line for the
-/// pool.
+/// `Display` draws a tree with a line for each task. Of many alike siblings that wait at one line, it shows the ones that
+/// block their worker and the oldest, and counts the rest. The tasks of a pool that has a name follow the other tasks,
+/// below a line for the pool.
 #[derive(Clone, Debug)]
 pub struct Tasks(pub(crate) Vec<LiveTask>);
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, ops::Range, time::Duration};
 
 use crate::{
     registry::age::Age, registry::live::LiveTask, registry::name::Name, registry::snapshot::Tasks,
-    tuning::Bracketed,
+    registry::waits::AwaitFrame, tuning::Bracketed,
 };
 
 /// How many alike siblings get a line each.
@@ -30,7 +30,7 @@ pub(crate) struct PoolLine {
     pub(crate) tasks: usize,
 }
 
-/// Siblings of one name and place that are not drawn, with their descendants.
+/// Siblings of one name and place, which wait at one line, that are not drawn, with their descendants.
 #[derive(Clone)]
 pub(crate) struct Alike {
     pub(crate) depth: usize,
@@ -41,6 +41,8 @@ pub(crate) struct Alike {
     pub(crate) oldest: Duration,
     /// How many of all these block their worker.
     pub(crate) blocking: usize,
+    /// The line that they wait at, if it is known.
+    pub(crate) waits_at: Option<(&'static str, u32)>,
 }
 
 impl TreeLine<'_> {
@@ -53,7 +55,7 @@ impl TreeLine<'_> {
     }
 }
 
-/// Folds siblings of one name and place: `most_alike` of them get a line each, those with a task that blocks its worker
+/// Folds siblings of one name and place that wait at one line: `most_alike` of them get a line each, those with a task that blocks its worker
 /// first, then the oldest. One line after them counts the others.
 pub(crate) fn fold_alike(tasks: &Tasks, most_alike: usize) -> Vec<TreeLine<'_>> {
     let tasks = &tasks.0;
@@ -155,7 +157,7 @@ fn push_siblings(
     while at < range.end {
         let task = &tasks[at];
         let spawned_at: *const _ = task.spawned_at;
-        let kind = *index.entry((task.name, spawned_at)).or_insert_with(|| {
+        let kind = *index.entry((task.name, spawned_at, waits_at(task))).or_insert_with(|| {
             alike.push(Vec::new());
             alike.len() - 1
         });
@@ -177,11 +179,17 @@ fn push_siblings(
                 below: sizes.sum(),
                 oldest: rest.iter().map(|at| tasks[*at].age).max().unwrap_or_default(),
                 blocking: rest.iter().map(|at| blocking.within(&subtree(*at))).sum(),
+                waits_at: waits_at(&tasks[rest[0]]),
             }));
         }
         siblings.sort_unstable();
         ahead.extend(siblings.into_iter().rev().map(Ahead::Task));
     }
+}
+
+/// The innermost line that a task waits at.
+fn waits_at(task: &LiveTask) -> Option<(&'static str, u32)> {
+    task.waiting_at().and_then(AwaitFrame::place)
 }
 
 /// For each line the strokes before it: `│  ├─ `, or `33 deep: `.
@@ -219,39 +227,44 @@ impl fmt::Display for Tasks {
         if lines.is_empty() {
             return f.write_str("no live tasks");
         }
-        let mut table = vec![["task".into(), "state".into(), "age".into(), "spawned at".into()]];
+        let head = ["task", "state", "age", "spawned at", "waits at"].map(String::from);
+        let mut table = vec![head];
         for (line, strokes) in lines.iter().zip(strokes(&lines)) {
             table.push(cells(line, &strokes));
         }
         let width = |column: usize| {
-            table.iter().map(|cells: &[String; 4]| cells[column].chars().count()).max().unwrap_or(0)
+            table.iter().map(|cells: &[String; 5]| cells[column].chars().count()).max().unwrap_or(0)
         };
-        let (task, state, age) = (width(0), width(1), width(2));
+        let (task, state, age, place) = (width(0), width(1), width(2), width(3));
         for (at, cells) in table.iter().enumerate() {
             if at > 0 {
                 f.write_str("\n")?;
             }
-            let [name, does, old, spawned_at] = cells;
-            let line = format!("{name:task$}  {does:state$}  {old:>age$}  {spawned_at}");
+            let [name, does, old, spawned_at, waits] = cells;
+            let line =
+                format!("{name:task$}  {does:state$}  {old:>age$}  {spawned_at:place$}  {waits}");
             f.write_str(line.trim_end())?;
         }
         Ok(())
     }
 }
 
-fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 4] {
+fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 5] {
     match line {
         TreeLine::Pool(PoolLine { name, tasks }) => {
             let tasks = format!("{tasks} task{}", if *tasks == 1 { "" } else { "s" });
-            [format!("{} (pool)", Name(name)), tasks, String::new(), String::new()]
+            [format!("{} (pool)", Name(name)), tasks, String::new(), String::new(), String::new()]
         }
         TreeLine::Task(task, _) => {
             let LiveTask { name, state, age, spawned_at, .. } = task;
             let mut name = format!("{strokes}{}{}", Name(name), Bracketed(task.label()));
             task.write_id(&mut name).expect("a String takes what is written");
-            [name, state.to_string(), Age(*age).to_string(), spawned_at.to_string()]
+            let waits = task.waits.as_deref();
+            let waits = waits.map(|waits| format!("{waits}, {}", Age(waits.since)));
+            let (state, age) = (state.to_string(), Age(*age).to_string());
+            [name, state, age, spawned_at.to_string(), waits.unwrap_or_default()]
         }
-        TreeLine::More(Alike { name, count, below, oldest, blocking, .. }) => {
+        TreeLine::More(Alike { name, count, below, oldest, blocking, waits_at, .. }) => {
             let below = match below {
                 0 => String::new(),
                 below => format!(", with {below} below"),
@@ -261,7 +274,9 @@ fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 4] {
                 blocking => format!("{blocking} polling"),
             };
             let name = format!("{strokes}… {count} more {}{below}", Name(name));
-            [name, blocking, format!("≤ {}", Age(*oldest)), String::new()]
+            let waits = waits_at.map(|(file, line)| format!("{file}:{line}"));
+            let oldest = format!("≤ {}", Age(*oldest));
+            [name, blocking, oldest, String::new(), waits.unwrap_or_default()]
         }
     }
 }
@@ -290,6 +305,7 @@ mod tests {
                 service: None,
                 pool: None,
                 label: None,
+                waits: None,
             }
         });
         Tasks(each.collect())
@@ -365,6 +381,7 @@ mod tests {
             service: None,
             pool: None,
             label: None,
+            waits: None,
         }
     }
 

@@ -267,16 +267,17 @@ struct UnfinishedLine<'a> {
 
 impl fmt::Display for UnfinishedLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut ended = |state: &dyn fmt::Display| self.task.line(f, state, "waited");
         match self.why {
             UnfinishedReason::StillRan => fmt::Display::fmt(self.task, f),
             UnfinishedReason::OwnGrace(Some(grace)) => {
-                self.task.line(f, format_args!("dropped after its grace of {grace:?}"))
+                ended(&format_args!("dropped after its grace of {grace:?}"))
             }
-            UnfinishedReason::OwnGrace(None) => self.task.line(f, "dropped after its grace"),
-            UnfinishedReason::Cancelled => self.task.line(f, "cancelled"),
-            UnfinishedReason::Aborted => self.task.line(f, "aborted"),
-            UnfinishedReason::RuntimeGone => self.task.line(f, "dropped with its runtime"),
-            UnfinishedReason::PollPanicked => self.task.line(f, "its poll panicked"),
+            UnfinishedReason::OwnGrace(None) => ended(&"dropped after its grace"),
+            UnfinishedReason::Cancelled => ended(&"cancelled"),
+            UnfinishedReason::Aborted => ended(&"aborted"),
+            UnfinishedReason::RuntimeGone => ended(&"dropped with its runtime"),
+            UnfinishedReason::PollPanicked => ended(&"its poll panicked"),
         }
     }
 }
@@ -332,6 +333,7 @@ mod tests {
             service: None,
             pool: None,
             label: None,
+            waits: None,
         };
         UnfinishedTask { task, why }
     }

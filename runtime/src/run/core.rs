@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Ticks,
     context::{
-        self,
+        self, lines,
+        lines::Mark,
         reason::CancelEpoch,
         shields::RunShields,
         stack::{self, OwnTimes, Pushed, RunTimes},
@@ -41,6 +42,8 @@ pub(super) struct Core {
     pub(super) spec: &'static TaskSpec,
     pub(super) state: RunState,
     pub(super) mode: RunMode,
+    // The line that the body waits at.
+    pub(super) line: Mark,
     // The start of the wait for a permit, then that of the body.
     pub(super) since: Ticks,
     pub(super) permit: Option<Permit>,
@@ -337,8 +340,14 @@ impl Core {
             self.permit = None;
         }
         if self.cold.is_some() {
+            lines::ended(self.address());
             self.cold = None;
         }
+    }
+
+    /// What distinguishes a pinned run from all others that are live.
+    pub(super) fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Starts the timer of the timeout, if the function has one and no timer runs.

@@ -40,8 +40,8 @@ use crate::{
     budget,
     clock::Ticks,
     context::{
-        self, cancel_waker::CancelWaker, deadlock, reason::CancelEpoch, shields::RunShields,
-        stack::Pushed,
+        self, cancel_waker::CancelWaker, deadlock, lines, lines::Mark, reason::CancelEpoch,
+        shields::RunShields, stack::Pushed,
     },
     error::{Cancelled, Rejected, TaskError, TimedOut},
     function::limit::Limit,
@@ -127,8 +127,18 @@ impl<'b> LentBody<'_, '_, 'b> {
 pub(super) struct Entered {
     counters: LocalMetrics,
     pushed: Pushed,
+    /// The mark of the code around.
+    line: Mark,
     /// Without a drop: it is always taken out again.
     outer: ManuallyDrop<panic::Outer>,
+}
+
+/// The same after the poll.
+struct Exited {
+    counters: LocalMetrics,
+    pushed: Pushed,
+    /// The last mark that the body has passed.
+    passed: Mark,
 }
 
 /// The result of a poll of the run, unless its body is to be polled.
@@ -225,7 +235,9 @@ fn enter(
         core.start(token, &counters, now);
     }
     let pushed = core.push();
-    lent.entered = Some(Entered { counters, pushed, outer: ManuallyDrop::new(panic::enter()) });
+    let line = lines::enter();
+    let outer = ManuallyDrop::new(panic::enter());
+    lent.entered = Some(Entered { counters, pushed, line, outer });
     StepFlow::Continue(())
 }
 
@@ -270,7 +282,7 @@ fn exit_returned(
     entered: &mut Option<Entered>,
     verdict: Verdict,
 ) -> RunEnded {
-    let counters = exit(core, entered);
+    let Exited { counters, .. } = exit(core, entered);
     let outcome = match verdict {
         Verdict::Ok => Outcome::Ok,
         Verdict::Error => Outcome::Error,
@@ -288,9 +300,17 @@ fn exit_pending(
     lent: &mut LentBody<'_, '_, '_>,
     poll_context: &PollContext<'_>,
 ) -> Poll<RunEnded> {
-    exit(core, &mut lent.entered);
+    let Exited { pushed, passed, .. } = exit(core, &mut lent.entered);
+    let moved = passed != Mark::NONE;
+    if moved {
+        core.line = passed;
+    }
     let Lent { cx, body, .. } = lent;
-    Step { core, token, body }.poll_pending(cx, poll_context)
+    let polled = Step { core, token, body }.poll_pending(cx, poll_context);
+    if polled.is_pending() {
+        context::set_line(pushed, core.spec, core.line, moved, core.address());
+    }
+    polled
 }
 
 /// The second half, if the body has panicked.
@@ -301,7 +321,8 @@ fn exit_panicked(
     lent: &mut LentBody<'_, '_, '_>,
     payload: Box<dyn Any + Send>,
 ) -> RunEnded {
-    let Entered { pushed, outer, .. } = take(&mut lent.entered);
+    let Entered { pushed, line, outer, .. } = take(&mut lent.entered);
+    lines::exit(line);
     let caught = panic::caught(payload, ManuallyDrop::into_inner(outer));
     core.pop(pushed);
     let mut step = lent.step(core, token);
@@ -316,11 +337,12 @@ fn take(entered: &mut Option<Entered>) -> Entered {
 
 /// Exits the boundary for panics, and pops the run off the stack.
 #[inline]
-fn exit(core: &mut Core, entered: &mut Option<Entered>) -> LocalMetrics {
-    let Entered { counters, pushed, outer } = take(entered);
+fn exit(core: &mut Core, entered: &mut Option<Entered>) -> Exited {
+    let Entered { counters, pushed, line, outer } = take(entered);
+    let passed = lines::exit(line);
     panic::exit(ManuallyDrop::into_inner(outer));
     core.pop(pushed);
-    counters
+    Exited { counters, pushed, passed }
 }
 
 impl Core {

@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Ticks,
+    context::lines::Mark,
     error::TaskError,
     function::{TaskSpec, limit::Permit},
     outcome::Outcome,
@@ -111,6 +112,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
             spec,
             state: RunState::New,
             mode: RunMode::Awaited,
+            line: Mark::NONE,
             since: Ticks::NEVER,
             permit: None,
             cold: None,

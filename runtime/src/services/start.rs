@@ -111,7 +111,7 @@ impl ServiceReporter {
             Err(error) => match panic::catch(|| error.into()) {
                 Err(caught) => End::conversion_panicked(record, caught),
                 Ok(_) if overdue => End::Overdue(UnfinishedTask {
-                    task: LiveTask::of(record),
+                    task: LiveTask::ended(record),
                     why: UnfinishedReason::OwnGrace(record.grace()),
                 }),
                 Ok(error) if outcome == Outcome::Cancelled => {

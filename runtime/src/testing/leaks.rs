@@ -21,7 +21,7 @@ Common causes:
 
 /// The tasks and threads that a leak check found.
 ///
-/// `Display` lists each with its name, id, state, age, spawn place and parent, then the common causes and how to allow
+/// `Display` lists each with its name, id, state, age, spawn place, the line that it waits at, and parent, then the common causes and how to allow
 /// leaks.
 #[derive(Clone, Debug)]
 pub struct Leaks {

@@ -5,11 +5,14 @@
 //! 2. Refusals are reported by message; `CORPUS_REPORT=FILE` writes each refused function to a file. Whether a
 //!    refusal is right must be judged by a reader. `CORPUS_SEEDS=FOLDER` writes every function as a seed for the
 //!    fuzzer.
-//! 3. The sources are those of the lock file and, for the ignored test, those of `MORE` and its dependencies. None
+//! 3. At least 98 % of the `.await`s get a mark with their line. `compiled.rs` compiles functions with their marks.
+//! 4. The sources are those of the lock file and, for the ignored test, those of `MORE` and its dependencies. None
 //!    of them is stored here.
 
+mod compiled;
 mod expanded;
 mod functions;
+mod lines;
 mod report;
 mod sources;
 
@@ -76,6 +79,7 @@ fn look(crates: Vec<sources::Crate>) -> Report {
         std::fs::write(path, report.refused_functions()).expect("the report is written");
     }
     assert!(report.faults.is_empty(), "{:#?}", report.faults);
+    assert!(report.lines.unmarked() <= 0.02, "{}", report.lines);
     report
 }
 
@@ -94,6 +98,7 @@ fn look_at_file(source: &sources::Crate, path: &Path, report: &mut Report) {
     for item in found.items {
         let (name, output) = (&item.sig.ident, item.sig.output.to_token_stream());
         let place = format!("{} {} fn {name} {output}", source.name, file.display());
+        report.lines.add(&item);
         report.add(&place, expanded::judge(&item));
         if let Ok(folder) = &seeds {
             let seed = Path::new(folder).join(report.functions.to_string());

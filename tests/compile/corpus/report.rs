@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::expanded::Judgement;
+use super::{expanded::Judgement, lines::Lines};
 
 #[derive(Default)]
 pub(crate) struct Report {
@@ -10,6 +10,7 @@ pub(crate) struct Report {
     pub(crate) functions: usize,
     pub(crate) unreadable: usize,
     pub(crate) fragments: usize,
+    pub(crate) lines: Lines,
     /// Panics and unparsable output, each with its place.
     pub(crate) faults: Vec<String>,
     refused: usize,
@@ -58,6 +59,7 @@ impl fmt::Display for Report {
             "{} more in macro_rules!, {} files that cannot be tokenized",
             self.fragments, self.unreadable
         )?;
+        write!(f, "{}", self.lines)?;
         writeln!(f, "{} faults, {} functions refused", self.faults.len(), self.refused)?;
         for (message, places) in &self.refusals {
             writeln!(f, "{:6} {message}", places.len())?;

@@ -10,6 +10,7 @@ mod current_thread;
 mod custom_code;
 mod events;
 mod exit_code;
+mod hangs;
 mod lingers;
 mod plain;
 mod pools;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         "current_thread" => current_thread::main(),
         "custom_code" => custom_code::main(),
         "exit_code" => exit_code::main(),
+        "hangs" => hangs::main(),
         "lingers" => lingers::main(),
         "plain" => plain::main(),
         "pools" => pools::main(),

@@ -24,6 +24,7 @@ mod handle;
 pub(crate) mod hygiene;
 mod known_faults;
 mod limit;
+mod lines;
 mod map;
 mod map_failure;
 mod map_quick;

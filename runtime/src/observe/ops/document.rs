@@ -222,13 +222,14 @@ impl PageLine {
                 line["depth"] = json!(depth);
                 line
             }
-            Self::More(Alike { depth, name, count, below, oldest, blocking }) => json!({
+            Self::More(Alike { depth, name, count, below, oldest, blocking, waits_at }) => json!({
                 "depth": depth,
                 "name": name,
                 "more": count,
                 "below": below,
                 "oldest_seconds": oldest.as_secs_f64(),
                 "polling": blocking,
+                "waits_at": waits_at.map(|(file, line)| format!("{file}:{line}")),
             }),
         }
     }
@@ -326,6 +327,7 @@ mod tests {
             service: None,
             pool: None,
             label: None,
+            waits: None,
         }
     }
 
@@ -377,7 +379,15 @@ mod tests {
     fn a_text_counts_omitted_entries() {
         let mut document = Document::now(Instant::now());
         let oldest = Duration::from_secs(2);
-        let alike = Alike { depth: 1, name: "alike", count: 3, below: 6, oldest, blocking: 2 };
+        let alike = Alike {
+            depth: 1,
+            name: "alike",
+            count: 3,
+            below: 6,
+            oldest,
+            blocking: 2,
+            waits_at: None,
+        };
         document.lines = vec![PageLine::More(alike)];
         document.polling = vec![task("blocks", 0)];
         (document.polling_left_out, document.tasks_left_out, document.functions_left_out) =

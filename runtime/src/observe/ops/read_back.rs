@@ -151,6 +151,7 @@ fn task(name: &'static str, state: TaskState) -> LiveTask {
         service: None,
         pool: None,
         label: None,
+        waits: None,
     }
 }
 
@@ -172,6 +173,7 @@ fn document(name: &'static str) -> Document {
             below: 0,
             oldest: Duration::ZERO,
             blocking: 0,
+            waits_at: None,
         }),
     ];
     let mut function = TaskStats::of(&SPEC);

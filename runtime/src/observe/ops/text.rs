@@ -14,6 +14,7 @@ use crate::{
     registry::pool_status::PoolStatus,
     registry::services::ServiceStatus,
     registry::tree::{Alike, PoolLine},
+    registry::waits::AtLine,
     tuning::Bracketed,
 };
 
@@ -56,7 +57,7 @@ impl fmt::Display for Document {
                     writeln!(f, "  {} (pool): {tasks} task{plural}", Quoted(name))?;
                 }
                 PageLine::Task(task, depth) => write_task(f, *depth, task)?,
-                PageLine::More(Alike { depth, name, count, below, oldest, blocking }) => {
+                PageLine::More(Alike { depth, name, count, below, oldest, blocking, waits_at }) => {
                     let indent = 2 * depth + 2;
                     write!(f, "{:indent$}… {count} more {}", "", Quoted(name))?;
                     if *below > 0 {
@@ -65,7 +66,11 @@ impl fmt::Display for Document {
                     if *blocking > 0 {
                         write!(f, ", {blocking} polling (blocks its worker)")?;
                     }
-                    writeln!(f, ", at most {} old", Age(*oldest))?;
+                    write!(f, ", at most {} old", Age(*oldest))?;
+                    match waits_at {
+                        Some((file, line)) => writeln!(f, ", wait at {file}:{line}")?,
+                        None => writeln!(f)?,
+                    }
                 }
             }
         }
@@ -113,7 +118,8 @@ fn write_task(f: &mut fmt::Formatter<'_>, depth: usize, task: &LiveTask) -> fmt:
         (None, Some(service)) => write!(f, " (service {})", Quoted(service))?,
         (Some(id), Some(service)) => write!(f, " (task {id}, service {})", Quoted(service))?,
     }
-    writeln!(f, ": {}, {} old, spawned at {}", task.state, Age(task.age), task.spawned_at)
+    write!(f, ": {}, {} old, spawned at {}", task.state, Age(task.age), task.spawned_at)?;
+    writeln!(f, "{}", AtLine { verb: "waits", waits: task.waits.as_deref() })
 }
 
 fn write_function(f: &mut fmt::Formatter<'_>, of: &TaskStats) -> fmt::Result {
