@@ -53,6 +53,10 @@ where
         Ok(pulled.into_iter().map(decoded).collect())
     }
 
+    fn open(&self) -> usize {
+        self.queue.open()
+    }
+
     fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
         self.queue.close()
     }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io};
 
-use tokio_supervised::Unfinished;
+use tokio_supervised::{TaskError, Unfinished};
 
 use crate::queue::BoxError;
 
@@ -63,6 +63,8 @@ pub enum WorkerError {
     Unsettled(usize),
     /// The queue could not be closed in order: it may deliver some settled messages again.
     Close(BoxError),
+    /// The supervised function that runs the worker was cancelled, timed out or panicked.
+    Task(TaskError),
 }
 
 impl fmt::Display for WorkerError {
@@ -76,6 +78,7 @@ impl fmt::Display for WorkerError {
                 if *count == 1 { "" } else { "s" }
             ),
             Self::Close(_) => f.write_str("the queue could not be closed in order"),
+            Self::Task(error) => error.fmt(f),
         }
     }
 }
@@ -87,7 +90,16 @@ impl Error for WorkerError {
             Self::Unfinished(error) => Some(error),
             Self::Unsettled(_) => None,
             Self::Close(error) => Some(&**error),
+            // Transparent: the text is the error's.
+            Self::Task(error) => error.source(),
         }
+    }
+}
+
+/// For a `#[supervised]` function that returns the result of its worker.
+impl From<TaskError> for WorkerError {
+    fn from(error: TaskError) -> Self {
+        Self::Task(error)
     }
 }
 

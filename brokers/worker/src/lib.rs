@@ -42,7 +42,7 @@
 //! - **Settled after the effect.** A message is settled when its function has returned, inside a
 //!   [`shield`](tokio_supervised::shield()): cancellation does not interrupt it. A process that is killed in between
 //!   gets the message again, so delivery is at least once. Give the effect a key, such as
-//!   [`Delivery::id`], to make it exactly once.
+//!   the id of the message, to make it exactly once.
 //! - **Progress** is reported to the broker while the function runs, so work may take longer than the broker's timeout.
 //!   Give the function a `timeout`: without one, a message whose function hangs is kept for ever.
 //! - **Attempts.** A failure is [transient, permanent or external](Class). A transient one is retried with a backoff,
@@ -85,3 +85,8 @@ pub use error::{SettingError, WorkerError};
 pub use memory::{DeadLetter, Disconnected, LeaseExpired, MemoryDelivery, MemoryQueue};
 pub use queue::{BoxError, Delivery, Disposition, Queue, Settings};
 pub use worker::{Class, Worker};
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     error::Error,
     fmt,
-    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -361,8 +360,8 @@ impl<T: Clone + Send + Sync + 'static> Delivery for MemoryDelivery<T> {
         Ok(())
     }
 
-    fn settle(self, how: Disposition) -> impl Future<Output = Result<(), BoxError>> + Send {
-        async move { Ok(self.end(how)?) }
+    async fn settle(self, how: Disposition) -> Result<(), BoxError> {
+        Ok(self.end(how)?)
     }
 }
 

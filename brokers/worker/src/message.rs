@@ -5,7 +5,8 @@
 //! 1. A message is settled once, after its last attempt, in one shield: a cancellation neither prevents nor repeats it.
 //!    (`a_message_that_ends_during_the_drain_is_settled`)
 //! 2. After its token has fired no attempt starts, and a failure returns the message to the queue: nothing is given up
-//!    because the worker stops. (`a_message_that_is_cancelled_returns_to_the_queue`)
+//!    because the worker stops. (`a_message_that_is_cancelled_returns_to_the_queue`) A wait in a slot does not delay the
+//!    drain. (`a_message_that_waits_for_a_retry_in_its_slot_returns`)
 //! 3. Progress is reported from its start to its settlement, also between attempts and while it waits for its key.
 //!    (`progress_continues_between_attempts`)
 
@@ -48,7 +49,9 @@ pub(crate) struct Shared<F, E> {
     pub(crate) retry: Backoff,
     pub(crate) settings: Settings,
     pub(crate) meter: Meter,
-    /// Messages whose end the broker has not confirmed.
+    /// Fires when the worker stops: from then on a failed message is not tried again.
+    pub(crate) stopping: CancellationToken,
+    /// Messages whose end the broker has not confirmed since the worker stops.
     pub(crate) unsettled: AtomicUsize,
 }
 
@@ -67,12 +70,23 @@ where
     S: SupervisedFuture + Future<Output = Result<(), E>> + Send + 'static,
     E: fmt::Display + Send + 'static,
 {
-    let mut progress = Progress::new(shared.settings.progress);
-    if let Some(turn) = &mut turn {
-        progress.during(&delivery, token.run_until_cancelled(turn.wait())).await;
+    let delivered = delivery.delivered();
+    if delivered > 1 {
+        info!(id = delivery.id(), delivered, "delivered again");
     }
-    let how = attempts(token, &shared, &mut delivery, &mut progress).await;
+    let mut progress = Progress::new(shared.settings.progress);
+    let is_next = match &mut turn {
+        Some(turn) => progress.during(&delivery, token.run_until_cancelled(turn.wait())).await,
+        None => Some(true),
+    };
+    let how = match is_next {
+        Some(true) => attempts(token, &shared, &mut delivery, &mut progress).await,
+        Some(false) | None => Disposition::Requeue,
+    };
     log(&delivery, &how, shared.settings.dead_letters.is_none());
+    if let (Disposition::Requeue, Some(turn)) = (&how, &mut turn) {
+        turn.return_to_queue();
+    }
     let id = delivery.id().to_owned();
     let settled = shield(SETTLING, |_| timeout(SETTLING, delivery.settle(how))).await;
     let error = match settled {
@@ -80,7 +94,9 @@ where
         Ok(Err(error)) => error,
         Err(elapsed) => elapsed.into(),
     };
-    shared.unsettled.fetch_add(1, Ordering::Relaxed);
+    if shared.stopping.is_cancelled() {
+        shared.unsettled.fetch_add(1, Ordering::Relaxed);
+    }
     Err(format!("message `{id}` is not settled and may be delivered again: {error}").into())
 }
 
@@ -152,14 +168,16 @@ where
         if !stays {
             return Disposition::RetryAfter(after);
         }
-        progress.during(&*delivery, token.run_until_cancelled(sleep(after))).await;
+        let waited = shared.stopping.run_until_cancelled(sleep(after));
+        if progress.during(&*delivery, waited).await.is_none() {
+            return Disposition::Requeue;
+        }
     }
 }
 
 fn log(delivery: &impl Delivery, how: &Disposition, is_lost: bool) {
     let (id, delivered) = (delivery.id(), delivery.delivered());
     match how {
-        Disposition::Done if delivered > 1 => info!(id, delivered, "done after a redelivery"),
         Disposition::Done | Disposition::RetryAfter(_) => {}
         Disposition::Requeue => debug!(id, "returned to the queue"),
         Disposition::DeadLetter(reason) if is_lost => {

@@ -6,7 +6,9 @@
 //!    handed out by the loop, before the tasks exist. (`messages_of_a_key_run_one_at_a_time_in_order`)
 //! 2. A turn ends when it is dropped, however its task ended: the next message never waits for ever.
 //!    (`a_panic_passes_the_turn_of_its_key_on`)
-//! 3. The map has at most twice as many keys as there are slots. (`ended_keys_are_forgotten`)
+//! 3. If a message returns to the queue, so do those of its key that wait for it: none runs before it.
+//!    (`a_message_that_returns_takes_those_behind_it_along`)
+//! 4. The map has at most twice as many keys as there are slots. (`ended_keys_are_forgotten`)
 
 use std::collections::HashMap;
 
@@ -21,7 +23,8 @@ pub(crate) struct Turns {
 /// The turn of one message.
 pub(crate) struct Turn {
     before: Option<Receiver<()>>,
-    _ends: Sender<()>,
+    /// Dropped, it passes the turn on. A value says that the message has returned to the queue.
+    next: Option<Sender<()>>,
 }
 
 impl Turns {
@@ -35,21 +38,28 @@ impl Turns {
             // At most one for each slot is left.
             self.tails.retain(|_, tail| tail.try_recv() == Err(TryRecvError::Empty));
         }
-        let (ends, tail) = oneshot::channel();
+        let (next, tail) = oneshot::channel();
         let before = self.tails.insert(key.to_vec(), tail);
-        Turn { before, _ends: ends }
+        Turn { before, next: Some(next) }
     }
 }
 
 impl Turn {
-    /// Waits for the end of the message before it.
+    /// Waits for the end of the message before it. Returns whether that was settled, instead of returned to the queue.
     ///
     /// Cancel safe: a second call continues.
-    pub(crate) async fn wait(&mut self) {
-        if let Some(before) = &mut self.before {
-            // Nothing is sent: the sender is dropped.
-            _ = before.await;
-            self.before = None;
+    pub(crate) async fn wait(&mut self) -> bool {
+        let Some(before) = &mut self.before else { return true };
+        let is_returned = before.await.is_ok();
+        self.before = None;
+        !is_returned
+    }
+
+    /// The message returns to the queue.
+    pub(crate) fn return_to_queue(&mut self) {
+        if let Some(next) = self.next.take() {
+            // Fails if no message of the key waits.
+            _ = next.send(());
         }
     }
 }

@@ -134,6 +134,14 @@ pub trait Queue: Send + 'static {
         room: usize,
     ) -> impl Future<Output = Result<Vec<Self::Delivery>, Self::Error>> + Send;
 
+    /// How many messages an earlier request may still deliver.
+    ///
+    /// After its token has fired, the worker pulls until it is 0: a message that arrives after the last pull would wait
+    /// for the broker's timeout. A `pull` whose room is at most this number makes no further request.
+    fn open(&self) -> usize {
+        0
+    }
+
     /// Sends what is pending, after the last message is settled.
     ///
     /// # Errors

@@ -63,11 +63,12 @@ where
     let Plan { handle, settings, retry, reconnect, classify, ready } = plan;
     let meter = Meter::new(queue.system(), queue.destination());
     let unsettled = AtomicUsize::new(0);
-    let shared = Arc::new(Shared { handle, classify, retry, settings, meter, unsettled });
+    let stopping = token.clone();
+    let shared = Shared { handle, classify, retry, settings, meter, stopping, unsettled };
+    let shared = Arc::new(shared);
     let pool = Pool::new(shared.settings.slots);
 
     let consumed = consume(token, &mut queue, &pool, &shared, reconnect, ready.as_ref()).await;
-    let before = shared.unsettled.load(Ordering::Relaxed);
     let drained = pool.drain(shared.settings.drain).await;
     let closed = timeout(CLOSING, queue.close()).await;
 
@@ -77,7 +78,7 @@ where
         Ok(closed) => closed.map_err(|error| WorkerError::Close(error.into()))?,
         Err(elapsed) => return Err(WorkerError::Close(elapsed.into())),
     }
-    match shared.unsettled.load(Ordering::Relaxed) - before {
+    match shared.unsettled.load(Ordering::Relaxed) {
         0 => Ok(()),
         count => Err(WorkerError::Unsettled(count)),
     }
@@ -143,7 +144,15 @@ where
     S: SupervisedFuture + Future<Output = Result<(), E>> + Send + 'static,
     E: fmt::Display + Send + 'static,
 {
-    while let Some(mut slots) = free_slots(token, pool).await {
+    loop {
+        let mut slots = match free_slots(token, pool).await {
+            Some(slots) => slots,
+            // Messages that were requested with these slots may still arrive.
+            None => slots_now(pool, queue.open()).await,
+        };
+        if slots.is_empty() {
+            return Ok(());
+        }
         let pulled = tokio::select! {
             biased;
             pulled = queue.pull(slots.len()) => pulled?,
@@ -170,7 +179,6 @@ where
             slot.spawn(move |token| message(token, shared, delivery, turn).label(id));
         }
     }
-    Ok(())
 }
 
 /// Acquires all free slots, at least one. `None` once the token has fired.
@@ -178,10 +186,18 @@ async fn free_slots(token: &CancellationToken, pool: &Pool) -> Option<Vec<Slot>>
     // The worker alone closes its pool.
     let first = token.run_until_cancelled(pool.reserve()).await?.ok()?;
     let mut slots = vec![first];
-    while let Some(Ok(next)) = now_or_never(pool.reserve()).await {
+    slots.append(&mut slots_now(pool, usize::MAX).await);
+    Some(slots)
+}
+
+/// Acquires at most `count` slots that are free now.
+async fn slots_now(pool: &Pool, count: usize) -> Vec<Slot> {
+    let mut slots = Vec::new();
+    while slots.len() < count {
+        let Some(Ok(next)) = now_or_never(pool.reserve()).await else { break };
         slots.push(next);
     }
-    Some(slots)
+    slots
 }
 
 /// Polls a future once.

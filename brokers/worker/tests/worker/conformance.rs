@@ -129,7 +129,6 @@ fn fails(fault: Fault) -> String {
     let checked = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_time().start_paused(true).build().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "no task runs on this thread")]
         runtime.block_on(in_hours(check(|| async move {
             let queue = MemoryQueue::with_lease(LEASE);
             FaultyHarness(Memory { queue, wrap: |queue| queue }, fault)

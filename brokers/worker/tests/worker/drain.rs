@@ -81,8 +81,11 @@ async fn a_message_that_waits_for_a_retry_in_its_slot_returns() {
     let stop = async {
         sleep(SECOND).await;
         token.cancel();
+        Instant::now()
     };
-    beside(worker.run(&token), stop).await.0.unwrap();
+    let (ran, stopped) = beside(worker.run(&token), stop).await;
+    ran.unwrap();
+    assert!(stopped.elapsed() < 2 * SECOND, "{:?}", stopped.elapsed());
     assert_eq!((desk.started("1"), queue.len()), (1, 1));
 }
 

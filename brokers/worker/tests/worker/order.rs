@@ -108,3 +108,17 @@ async fn messages_that_wait_for_their_key_return_when_the_worker_stops() {
     assert_eq!(of_key(&desk, "a"), [Event::Start("a1".into()), Event::Cancelled("a1".into())]);
     assert_eq!(queue.len(), 3);
 }
+
+#[supervised::test(start_paused = true)]
+async fn a_message_that_returns_takes_those_behind_it_along() {
+    let token = CancellationToken::new();
+    let (desk, queue) = (Desk::default().acts("a1", [Act::Fail(Class::External)]), keyed());
+    let stop = async {
+        // It waits for its next attempt, and the others of its key for it.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        token.cancel();
+    };
+    beside(desk.worker(queue.clone()).ordered().run(&token), stop).await.0.unwrap();
+    assert_eq!(of_key(&desk, "a"), one_after_the_other(&["a1"]));
+    assert_eq!(queue.len(), 3);
+}
