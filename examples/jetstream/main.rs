@@ -3,10 +3,14 @@
 //! ```text
 //! apt-get install --no-install-recommends nats-server postgresql
 //! nats-server -a 127.0.0.1 -js -sd queue &
-//! seq 20000 | awk '{ print $1, $1 % 500, 600 }' |                # every 500th has no items
-//!   cargo run -p supervised-jetstream -- publish                 # again: each is known, and stored once
-//! cargo run -p supervised-jetstream -- work --work-ms 20         # in several terminals; Ctrl-C, kill, again
+//! nats stream add ORDERS --subjects 'orders.new' --retention work --defaults
+//! nats stream add ORDERS_DEAD --subjects 'orders.dead' --defaults
+//! nats publish orders.new --header Nats-Msg-Id:{{Count}} --count 20000 '{{Count}} 2 600'
+//! cargo run -p supervised-jetstream          # in several terminals; Ctrl-C, kill, again
 //! ```
+//!
+//! A message is `ORDER ITEMS CENTS`. The price of one item goes into a PostgreSQL database, once for each order, however
+//! often its message is delivered: its id is the key of the row.
 //!
 //! # Before
 //!
@@ -18,7 +22,7 @@
 //!     let message = message?;                               // a heartbeat missed: the worker ends
 //!     let permit = permits.clone().acquire_owned().await?;
 //!     tokio::spawn(async move {
-//!         let price = item_price(&message.payload).await?;  // a panic: it comes again, and again, and again
+//!         let price = price(&message.payload)?;             // a panic: it comes again, and again, and again
 //!         insert(&price).await?;                            // longer than `ack_wait`: two workers insert
 //!         message.ack().await?;                             // sent, and perhaps never received
 //!         drop(permit);
@@ -29,106 +33,86 @@
 //!
 //! # After
 //!
-//! [`consume`](consume::consume) acquires slots of the pool *before* it asks the broker, for as many messages as it has
-//! slots: other workers get the rest. It restarts with a backoff when the broker or the database is lost, which it
-//! detects by missing heartbeats, and recreates its connections. [`handle`](handle::handle) is the work, during which
-//! progress is reported to the broker, and then its end, inside a [`shield`](tokio_supervised::shield): the price is
-//! recorded, then the message is acknowledged, and the broker confirms it. On a signal it requests no more messages,
-//! finishes the ones that were delivered, and drains the pool.
-//!
-//! # Exactly once
-//!
-//! Only the effect in the database. A message is delivered at least once: again, if a worker was killed, the broker
-//! lost an acknowledgement, or a confirmation came too late. The row that records an order has the order's number as
-//! its key, and other changes that must happen once are made in the same transaction (see [`sink`]). So the work itself
-//! may run twice, and must be harmless then. It is a database server because several processes write at once and all of
-//! them must check the key.
-//!
-//! # The rules that it follows
-//!
-//! * 1, every task has an exit story: the consumer stops when its last request has ended, an order after 10 s
-//!   of work, the pool after 15 s of draining at most.
-//! * 2, registration happens in the parent: a slot is taken before there is a task, or even work for it.
-//! * 4, cancellation is threaded through, and stops where it should: at the consumer.
-//! * 5, panics stop at the task boundary: an order that panics is retried, then dead-lettered.
-//! * 6, groups, not counters and channels: the pool knows the running orders, and counts them.
-//! * 8, no sleeping to synchronise: a failed order waits in the broker, not in a slot.
-//! * 10, concurrency is bounded: by the slots of each process, and by the broker for all of them.
-//! * 11, concurrency safety is documented: `Desk` is all that the tasks share.
+//! [`Worker`] requests as many messages as it has slots, reports progress, settles each message after its effect, retries
+//! it, gives it up with its reason, connects again, and drains on a signal. [`order`] is the work.
 
-mod arguments;
-mod broker;
-mod consume;
-mod desk;
-mod handle;
-mod order;
-mod publish;
-mod pulls;
-mod report;
-mod settle;
-mod sink;
+use std::{num::ParseIntError, str::Utf8Error, sync::Arc};
 
-use std::{
-    io::{IsTerminal, Write, stderr, stdout},
-    process::ExitCode,
-    time::Duration,
-};
+use async_nats::{ConnectOptions, jetstream};
+use tokio_postgres::{Client, NoTls};
+use tokio_supervised::{CancellationToken, Group, TaskError, supervised, task};
+use tokio_supervised_jetstream::JetStreamMessage;
+use tokio_supervised_worker::{Class, Worker};
 
-use clap::Parser;
-use tokio_supervised::{CancellationToken, Pool, supervised};
-use tracing::warn;
+const SCHEMA: &str =
+    "create table if not exists prices (id text primary key, cents bigint not null)";
+const RECORD: &str = "insert into prices values ($1, $2) on conflict do nothing";
 
-use arguments::{Arguments, Command, Work};
-use broker::Broker;
-use consume::{Session, consume};
-use report::Report;
+#[derive(Debug, thiserror::Error)]
+enum OrderError {
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    #[error("not text: {0}")]
+    Text(#[from] Utf8Error),
+    #[error("not three numbers: {0}")]
+    Number(#[from] ParseIntError),
+    #[error("{0} numbers instead of three")]
+    Length(usize),
+    #[error("the database: {0}")]
+    Database(#[from] tokio_postgres::Error),
+}
 
-/// The part of main's grace, after a drain of twenty seconds, for the last messages to the broker and the database.
-const CLOSING: Duration = Duration::from_secs(1);
-
-#[supervised::main]
-async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
-    let arguments = Arguments::parse();
-    tracing_subscriber::fmt().with_writer(stderr).with_ansi(stderr().is_terminal()).init();
-    let broker = Broker::connect(&arguments.broker).await?;
-    match arguments.command {
-        Command::Work(arguments) => work(&token, broker, arguments).await,
-        Command::Publish { file } => publish::publish(&token, broker, file).await,
+impl OrderError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Task(_) => Class::Transient,
+            Self::Text(_) | Self::Number(_) | Self::Length(_) => Class::Permanent,
+            Self::Database(_) => Class::External,
+        }
     }
 }
 
-/// Runs a worker from start to end.
-async fn work(
-    token: &CancellationToken,
-    broker: Broker,
-    arguments: Box<Work>,
-) -> anyhow::Result<ExitCode> {
-    let pool = Pool::new(arguments.slots.get());
-    let connections = Pool::new(Session::CONNECTIONS);
-    let draining = arguments.draining();
-    let session = Session::new(broker.clone(), arguments, connections.clone());
-    let consumed = consume(token, session, &pool).await;
-    let drained = pool.drain(draining).await;
+/// Handles one order. It trusts the order to have items: one without panics, and becomes a dead letter.
+#[supervised(name = "order", timeout = "10s")]
+async fn order(database: Arc<Client>, message: JetStreamMessage) -> Result<(), OrderError> {
+    let numbers = std::str::from_utf8(&message.payload)?.split_whitespace().map(str::parse::<i64>);
+    let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+    let [_, items, cents] = numbers[..] else { return Err(OrderError::Length(numbers.len())) };
+    database.execute(RECORD, &[&&*message.id, &(cents / items)]).await?;
+    Ok(())
+}
 
-    // The tasks were the last owners of the connections.
-    if let Err(unfinished) = connections.drain(CLOSING).await {
-        warn!("{unfinished}");
-    }
-    broker.close(CLOSING).await;
-    let report = Report::now();
-    writeln!(stdout(), "{report}")?;
-    // A cancelled order is back in the queue, or the report says that it is not.
-    if let Err(unfinished) = drained
-        && !unfinished.tasks().is_empty()
-    {
-        return Err(unfinished.into());
-    }
-    match consumed {
-        // The broker or the database was unavailable just then: only the orders' ends matter.
-        Err(error) if token.is_cancelled() => {
-            warn!(error = format!("{error:#}"), "stopped in trouble")
-        }
-        consumed => consumed?,
-    }
-    Ok(if report.all_settled() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// One session with the database. If it is lost, the worker stops, and the next run connects again.
+#[supervised(name = "work", restart = "on-failure", backoff = "100ms..5s", max_restarts = "60/1m")]
+async fn work(token: &CancellationToken, broker: jetstream::Context) -> anyhow::Result<()> {
+    let address = variable("DATABASE", "host=127.0.0.1 user=postgres");
+    let (database, connection) = tokio_postgres::connect(&address, NoTls).await?;
+    let group = Group::<(), anyhow::Error>::new(token);
+    group.spawn(task!("database", |_| -> anyhow::Result<()> { Ok(connection.await?) })).await;
+    database.batch_execute(SCHEMA).await?;
+    let database = Arc::new(database);
+    let consumer = jetstream::consumer::pull::Config {
+        durable_name: Some("workers".into()),
+        ..Default::default()
+    };
+    let queue = tokio_supervised_jetstream::queue(broker, "ORDERS", consumer);
+    let worker = Worker::new(queue, move |token, message| order(token, database.clone(), message));
+    let worker = worker.classify(OrderError::class).dead_letters("orders.dead");
+    let run = task!("worker", |token| -> anyhow::Result<()> { Ok(worker.run(&token).await?) });
+    group.spawn(run).await;
+    group.join().await?;
+    Ok(())
+}
+
+fn variable(name: &str, default: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| default.to_owned())
+}
+
+#[supervised::main]
+async fn main(token: CancellationToken) -> anyhow::Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let options = ConnectOptions::new().retry_on_initial_connect();
+    let broker =
+        jetstream::new(options.connect(variable("BROKER", "nats://127.0.0.1:4222")).await?);
+    work(&token, broker).await
 }

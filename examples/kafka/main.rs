@@ -1,7 +1,7 @@
-//! The workers of a Kafka topic: an offset is committed after the effect, and a revoked partition is drained first.
+//! The workers of a Kafka topic: each message is a number, whose square is appended to a file.
 //!
 //! ```text
-//! cargo run -p supervised-kafka -- --brokers 127.0.0.1:9092 --topic jobs      # as often as there are partitions
+//! BROKERS=127.0.0.1:9092 TOPIC=jobs cargo run -p supervised-kafka      # as often as there are partitions
 //! ```
 //!
 //! # Before
@@ -22,63 +22,62 @@
 //!
 //! # After
 //!
-//! [`take`](consume::take) runs on its own thread, since librdkafka calls back on the thread that polls, and waits
-//! there until a revoked partition is drained. It acquires a slot of the pool *before* it takes a message.
-//! [`Partitions`](partitions::Partitions) tracks the running messages, and from that the safe offset: the first one
-//! whose message has not ended. [`handle`](handle::handle) is plain code.
-//!
-//! # The rules that it follows
-//!
-//! * 1, every task has an exit story: the thread checks the token ten times a second, a message has 10 s, the
-//!   pool 20 s to drain.
-//! * 2, registration happens in the parent: slot and entry exist before the task.
-//! * 3, loop variables are passed in: each message is an argument.
-//! * 4, cancellation is threaded through, and stops where it should: at the consumer.
-//! * 5, panics stop at the task boundary: a poisoned message is a `dead` line, and is committed like any other.
-//! * 6, groups, not counters and channels: the pool knows the running messages.
-//! * 7, channels for flow, locks for state: one lock around the partitions, one around the file.
-//! * 10, concurrency is bounded: by the slots of the pool, and the topic is read no faster.
-//! * 11, concurrency safety is documented: `Partitions` and `Done` are the only shared state.
+//! [`Worker`] has the loop, and the adapter the offsets: one is committed when all messages before it are done, and a
+//! partition is drained before it is given away. Messages of a key are handled in their order. [`square`] is the work.
 
-mod arguments;
-mod consume;
-mod done;
-mod handle;
-mod partitions;
+use std::{io, num::ParseIntError, str::Utf8Error, sync::Arc};
 
-use std::{io::stderr, sync::Arc, time::Duration};
+use rdkafka::ClientConfig;
+use tokio::{fs::File, io::AsyncWriteExt as _};
+use tokio_supervised::{CancellationToken, TaskError, supervised};
+use tokio_supervised_kafka::KafkaMessage;
+use tokio_supervised_worker::{Class, Worker};
 
-use anyhow::Context as _;
-use clap::Parser;
-use tokio_supervised::{CancellationToken, Group, Pool, supervised};
+#[derive(Debug, thiserror::Error)]
+enum JobError {
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    #[error("not text: {0}")]
+    Text(#[from] Utf8Error),
+    #[error("not a number: {0}")]
+    Number(#[from] ParseIntError),
+    #[error("the file: {0}")]
+    File(#[from] io::Error),
+}
 
-use arguments::Arguments;
-use done::Done;
+impl JobError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Task(_) => Class::Transient,
+            Self::Text(_) | Self::Number(_) => Class::Permanent,
+            Self::File(_) => Class::External,
+        }
+    }
+}
 
-/// Less than main's own grace.
-const DRAINING: Duration = Duration::from_secs(20);
+/// Handles one message. Its effect is one write of one line, which begins with the id of the message.
+#[supervised(name = "square", timeout = "10s")]
+async fn square(done: Arc<File>, message: KafkaMessage) -> Result<(), JobError> {
+    let number: u64 = std::str::from_utf8(message.payload())?.parse()?;
+    let line = format!("{} {}\n", message.id, number.wrapping_mul(number));
+    let mut done = done.try_clone().await?;
+    done.write_all(line.as_bytes()).await?;
+    done.flush().await?;
+    Ok(())
+}
 
 #[supervised::main]
 async fn main(token: CancellationToken) -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    tracing_subscriber::fmt().with_writer(stderr).init();
-    let opened = Done::open(&arguments.done);
-    let done = opened.with_context(|| format!("cannot open `{}`", arguments.done.display()))?;
-    let consumer = Arc::new(consume::join(&arguments).context("cannot make a consumer")?);
-    let pool = Pool::new(arguments.workers.get());
-    println!("READY");
-
-    let group = Group::new(&token);
-    let taken = {
-        let (consumer, pool) = (consumer.clone(), pool.clone());
-        let (done, work) = (Arc::new(done), arguments.work());
-        move |token: CancellationToken| consume::take(&token, &consumer, &pool, &done, work)
-    };
-    group.spawn_blocking("take", taken).await;
-    let took = group.join().await;
-    // However the consumer stopped, the messages that it took are finished and committed.
-    pool.drain(DRAINING).await?;
-    took?;
-    consume::leave(&consumer)?;
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
+    let done = Arc::new(File::options().create(true).append(true).open("done.txt").await?);
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", std::env::var("BROKERS")?).set("group.id", "workers");
+    let queue = tokio_supervised_kafka::queue(config, std::env::var("TOPIC")?);
+    Worker::new(queue, move |token, message| square(token, done.clone(), message))
+        .classify(JobError::class)
+        .dead_letters("dead")
+        .ordered()
+        .run(&token)
+        .await?;
     Ok(())
 }

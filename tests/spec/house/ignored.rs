@@ -80,7 +80,7 @@ fn a_test_has_a_short_name() {
 fn lines() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut lines = Vec::new();
-    for folder in ["examples", "macros/src", "runtime/src", "tests"] {
+    for folder in ["brokers", "examples", "macros/src", "runtime/src", "tests"] {
         super::sources::each_file(&root.join(folder), &mut |path| {
             let is_a_test =
                 !path.ends_with("house/ignored.rs") && !path.to_string_lossy().contains("/target/");
