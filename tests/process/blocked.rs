@@ -24,7 +24,13 @@ fn a_blocking_read_is_one_warning_and_one_call_while_it_lasts() {
     let warning = next(program.wait_for("READY"), "WARN ");
     let start = "WARN message=task `reader` [stdin] spawned at ";
     assert!(warning.starts_with(start), "{warning}");
-    for part in ["programs/blocked.rs:", "has blocked its thread for ", " blocked=", " task.id="] {
+    for part in [
+        "programs/blocked.rs:",
+        "has blocked its thread for ",
+        " since its `.await` at ",
+        " blocked=",
+        " task.id=",
+    ] {
         assert!(warning.contains(part), "no {part} in {warning}");
     }
     let called = next(&mut program, "CALLED ");

@@ -26,7 +26,7 @@ use crate::{
     clock::Ticks,
     context::polls::{ThreadPolls, Watch},
     panic::quietly,
-    registry::{live::LiveTask, snapshot},
+    registry::{live::LiveTask, snapshot, waits::Waits},
     telemetry::events,
     tuning::TaskTitle,
 };
@@ -151,7 +151,8 @@ fn report(blocked: &[Blocked], on_blocked: Option<&OnBlocked>) {
         record.spec().metrics().record_slow_poll();
         let task = LiveTask::of(record);
         let title = TaskTitle { name: task.name, label: task.label() };
-        events::blocks_worker(&title, task.id, task.spawned_at, *time);
+        let waited_at = Waits::latest(record).map(|waits| waits.to_string());
+        events::blocks_worker(&title, task.id, task.spawned_at, waited_at.as_deref(), *time);
         if let Some(on_blocked) = on_blocked {
             quietly(|| on_blocked(&task));
         }

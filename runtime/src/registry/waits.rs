@@ -61,9 +61,11 @@ impl Waits {
 
     /// The wait of a task that is pending, or has ended since.
     pub(crate) fn last(record: &TaskRecord) -> Option<Self> {
-        if !matches!(record.activity(), Activity::Pending) {
-            return None;
-        }
+        matches!(record.activity(), Activity::Pending).then(|| Self::latest(record))?
+    }
+
+    /// The latest wait of a task, which may be in a poll since.
+    pub(crate) fn latest(record: &TaskRecord) -> Option<Self> {
         let (frames, hidden, since) = record.frames().read();
         let frames: Vec<_> = frames
             .into_iter()

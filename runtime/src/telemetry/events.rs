@@ -174,6 +174,7 @@ pub(crate) fn blocks_worker(
     title: &TaskTitle<'_>,
     id: Option<Id>,
     place: &Location<'_>,
+    waited_at: Option<&str>,
     time: Duration,
 ) {
     if !BLOCKED.admits(title.name) {
@@ -188,9 +189,12 @@ pub(crate) fn blocks_worker(
                 "task.label" = title.label,
                 "task.id" = id.map(field::display),
                 "task.place" = %place,
+                "task.waited_at" = waited_at,
                 "blocked" = ?time,
             },
-            "{title} spawned at {place} has blocked its thread for {time:?}: no other task runs there meanwhile; move blocking work to `spawn_blocking`, and long computations too, or divide them with `tokio::task::yield_now().await`"
+            "{title} spawned at {place} has blocked its thread for {time:?}{}{}: no other task runs there meanwhile; move blocking work to `spawn_blocking`, and long computations too, or divide them with `tokio::task::yield_now().await`",
+            if waited_at.is_some() { " since its `.await` at " } else { "" },
+            waited_at.unwrap_or_default(),
         );
     });
 }

@@ -21,6 +21,7 @@ fn read() {
 #[supervised(name = "reader")]
 async fn reads() -> Result<(), TaskError> {
     say("READY");
+    tokio::task::yield_now().await;
     read();
     Ok(())
 }

@@ -13,9 +13,10 @@ async fn etl(client: Client) -> anyhow::Result<()> {
         let line = lines.next_line().await?;
         anyhow::Ok(line.map(|line| (line, lines)))
     });
-    let mut rows = lines
+    let rows = lines
         .map(|line| async { look_up(client, line?).await })
         .buffer_unordered(64);
+    let mut rows = std::pin::pin!(rows);
     let mut out = tokio::io::stdout();
     while let Some(row) = rows.next().await {
         // one bad line: the end, and 63 requests are dropped
