@@ -75,6 +75,7 @@ fn the_time_in_which_the_process_was_stopped_does_not_count() {
     let mut program = start(BLOCKED, "stopped");
     program.wait_for("READY").send(Signal::SIGSTOP);
     // Longer than its limit of 2 s.
+    #[expect(clippy::disallowed_methods, reason = "a process that is stopped for some time")]
     thread::sleep(Duration::from_secs(4));
     program.send(Signal::SIGCONT).feed("\n");
     let ended = program.end().with_code(0);
