@@ -89,7 +89,7 @@ struct Real {
 impl Real {
     fn spawn(&mut self, next: Task) {
         let pool = self.pool.clone();
-        let spawns = async move { pool.spawn(|token| task(token, next)).await };
+        let spawns = async move { pool.spawn(|token| task(token, next)).await.map(drop) };
         self.beside.push(Beside::Spawn(tokio::spawn(spawns)));
     }
 
