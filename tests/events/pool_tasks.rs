@@ -40,7 +40,7 @@ async fn an_awaited_failure_is_not_logged() {
     end.send(()).unwrap();
     assert_eq!(in_time(task).await.unwrap_err().to_string(), "disk full");
     in_time(pool.drain(SECOND)).await.unwrap();
-    assert_eq!(failures(&events), []);
+    assert!(failures(&events).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +51,7 @@ async fn a_pool_task_dropped_before_the_end_logs_the_failure_once() {
     let task = pool.spawn(|token| fail(token, ended)).await.unwrap();
     turn().await;
     drop(task);
-    assert_eq!(failures(&events), []);
+    assert!(failures(&events).is_empty());
     end.send(()).unwrap();
     in_time(pool.drain(SECOND)).await.unwrap();
     assert_eq!(failures(&events), [Level::ERROR]);
@@ -67,7 +67,7 @@ async fn a_pool_task_dropped_after_the_end_logs_the_failure_once() {
     in_time(task.handle().ended()).await;
     in_time(pool.drain(SECOND)).await.unwrap();
     drop(pool);
-    assert_eq!(failures(&events), []);
+    assert!(failures(&events).is_empty());
     drop(task);
     assert_eq!(failures(&events), [Level::ERROR]);
     let events = events.lock().unwrap();
@@ -91,7 +91,7 @@ async fn a_pool_task_polled_and_dropped_logs_the_failure_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_task_stopped_by_its_handle_is_a_debug_event() {
+async fn a_pool_task_stopped_by_its_handle_is_no_failure() {
     let events = listen();
     let pool = Pool::new(1);
     let handle = pool.spawn(|token| polite(token).grace(SECOND)).await.unwrap().handle();
@@ -99,7 +99,8 @@ async fn a_pool_task_stopped_by_its_handle_is_a_debug_event() {
     handle.cancel();
     in_time(handle.ended()).await;
     in_time(pool.drain(SECOND)).await.unwrap();
-    assert_eq!(failures(&events), [Level::DEBUG]);
+    // The event of the grace is not one of the pool.
+    assert!(failures(&events).is_empty());
 }
 
 #[tokio::test(start_paused = true)]

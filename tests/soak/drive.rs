@@ -108,13 +108,13 @@ async fn grouped(random: &mut Random) {
     }
     for _ in 0..random.below(8) {
         let part = random.fork();
-        match random.below(4) {
+        _ = match random.below(4) {
             0 => {
                 group.spawn_blocking("soak: blocks", move |_| blocks(&counters::BLOCKS, part)).await
             }
             1 => group.spawn(task!("soak: foreign", timeout = "5ms", |_| foreign(part))).await,
             _ => group.spawn(move |token| member(token, part)).await,
-        }
+        };
     }
     match random.below(4) {
         0 => drop(group),
@@ -136,7 +136,9 @@ async fn pooled(pool: &Pool, random: &mut Random) {
                 .await
                 .expect("the gate or pool is open");
         }
-        0 => pool.spawn(move |token| job(token, part)).await.expect("the gate or pool is open"),
+        0 => {
+            drop(pool.spawn(move |token| job(token, part)).await.expect("the gate or pool is open"))
+        }
         1 => match pool.try_spawn(move |token| job(token, part)) {
             Ok(_) | Err(TrySpawnError::Full) => {}
             Err(error) => panic!("the pool is open: {error}"),
@@ -148,7 +150,9 @@ async fn pooled(pool: &Pool, random: &mut Random) {
         }
         _ => {
             tokio::select! {
-                spawned = pool.spawn(move |token| job(token, part)) => spawned.expect("the gate or pool is open"),
+                spawned = pool.spawn(move |token| job(token, part)) => {
+                    spawned.expect("the gate or pool is open");
+                }
                 () = turns(random, 3) => {}
             }
         }

@@ -35,6 +35,7 @@ use crate::{
 /// let group = Group::new(&CancellationToken::new());
 /// let first = group.spawn(|token| watch(token, "/etc").label("/etc")).await;
 /// let second = group.spawn(|token| watch(token, "/var")).await;
+/// tokio::task::yield_now().await; // both start
 ///
 /// assert_eq!((first.name(), first.label()), ("watch", Some("/etc")));
 /// first.cancel();

@@ -179,8 +179,10 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
             // It has been polled, and is dropped with its guard.
             tokio::task::yield_now().await;
         }
-        "blocks" => POOL.spawn(blocks).await?,
-        "finishes, and a task blocks the thread" => POOL.spawn(leaves_a_task_that_blocks).await?,
+        "blocks" => drop(POOL.spawn(blocks).await?),
+        "finishes, and a task blocks the thread" => {
+            drop(POOL.spawn(leaves_a_task_that_blocks).await?)
+        }
         "has a thread" => {
             POOL.spawn_blocking("holds", |_| -> anyhow::Result<()> {
                 say("READY");
