@@ -57,7 +57,7 @@ async fn run(token: CancellationToken) -> anyhow::Result<()> {
     println!("http://{address}/debug/tasks");
 
     let group = Group::new(&token);
-    let pool = Pool::new(16);
+    let pool = Pool::new(16).name("mail");
     for _ in 0..3 {
         group.spawn(well::gallery).await;
     }

@@ -110,7 +110,10 @@ impl Pool {
         Self { handle: Arc::new(Handle { shared }) }
     }
 
-    /// Stops the tasks and closes the pool when `token` fires: for connections, which should finish politely at once.
+    /// Stops the tasks and closes the pool when `token` fires.
+    ///
+    /// For connections: each finishes what is in flight and returns as soon as the program stops, and not 5 s before the
+    /// end of the drain.
     ///
     /// From then on [`spawn`](Self::spawn), [`reserve`](Self::reserve) and [`try_spawn`](Self::try_spawn) return
     /// [`Closed`], also if they were waiting. The token of each task fires, and its

@@ -364,8 +364,8 @@ mod tests {
             assert!(line.starts_with(&format!("{name} ")), "{drawn}");
         }
         assert_eq!(drawn.lines().count(), 1 + names.len());
-        assert!(drawn.contains("saves (pool)  1 task "), "{drawn}");
-        assert!(drawn.contains("sends (pool)  3 tasks"), "{drawn}");
+        assert!(drawn.contains("saves (pool)  1 task\n"), "{drawn}");
+        assert!(drawn.contains("sends (pool)  3 tasks\n"), "{drawn}");
     }
 
     fn named(name: &'static str, depth: usize, state: TaskState) -> LiveTask {

@@ -261,7 +261,7 @@ async fn services_are_shown_with_their_restarts_and_last_failure() {
 #[tokio::test]
 async fn a_named_pool_is_shown_with_its_slots_and_above_its_tasks() {
     #[supervised(name = "ops: in a pool")]
-    async fn waits() -> Result<(), tokio_supervised::TaskError> {
+    async fn waits() -> Result<(), TaskError> {
         std::future::pending().await
     }
 
@@ -288,7 +288,7 @@ async fn a_named_pool_is_shown_with_its_slots_and_above_its_tasks() {
     let text = tasks_until(address, |text| text.contains("\nPOOLS\n")).await;
     assert!(text.contains("  ops/saves: 2 of 2 slots in use, 0 waiting, 1 refused\n"), "{text}");
     assert!(text.contains("  ops/saves (pool): 2 tasks\n    \"ops: in a pool\" (task "), "{text}");
-    pool.drain(std::time::Duration::ZERO).await.unwrap_err();
+    pool.drain(Duration::ZERO).await.unwrap_err();
 }
 
 /// An error with a text.
