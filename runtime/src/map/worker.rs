@@ -340,6 +340,7 @@ where
             if let NextRun::Made(index) = next_run {
                 self.index = Some(index);
                 self.growth.on_start();
+                self.wakes.woke |= self.shared.watch_again();
                 if std::mem::take(&mut self.is_new) {
                     self.shared.wake();
                     self.wakes.woke = true;
