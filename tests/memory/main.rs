@@ -40,7 +40,7 @@ static ALLOCATOR: Counting = Counting;
 
 #[supervised(limit = 64, name = "memory")]
 async fn work(_page: Vec<u8>) -> Result<(), TaskError> {
-    tokio::task::yield_now().await;
+    yield_now().await;
     Ok(())
 }
 
@@ -148,7 +148,7 @@ async fn compare_dropped(items: usize) {
 
 #[supervised(name = "memory: pool")]
 async fn in_a_pool(_page: Vec<u8>) -> Result<(), TaskError> {
-    tokio::task::yield_now().await;
+    yield_now().await;
     Ok(())
 }
 
