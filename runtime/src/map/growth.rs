@@ -98,6 +98,9 @@ impl WorkerLimit {
     }
 }
 
+/// After how many checks without an item an input that waits is not watched any more: about a second.
+const WAITING_CHECKS: u8 = 125;
+
 /// How many workers a map has, and whether it may get more. Under the lock of the map's state.
 pub(crate) struct Capacity {
     pub(crate) workers: usize,
@@ -109,6 +112,8 @@ pub(crate) struct Capacity {
     /// The map's own future is to start one more worker.
     pub(crate) requested: bool,
     pub(crate) is_watched: bool,
+    /// The checks of the watch thread since an item was read, while the input waits.
+    waiting_checks: u8,
 }
 
 impl Capacity {
@@ -121,6 +126,7 @@ impl Capacity {
             hint_is_zero: false,
             requested: false,
             is_watched: false,
+            waiting_checks: 0,
         }
     }
 
@@ -141,19 +147,25 @@ impl Capacity {
     }
 
     /// The watch thread checks the map. Returns `None` if it is not to be watched any more, else whether a worker is
-    /// requested: nothing was read since the last check, and no worker is about to read.
+    /// requested: nothing was read since the last check, and no worker is about to read. With `may_wait`, a map whose
+    /// input waits for long is not watched until the next item is read.
     pub(crate) fn on_check(
         &mut self,
         has_room: bool,
         is_idle: bool,
+        may_wait: bool,
         items_read: usize,
         last_check: &mut usize,
     ) -> Option<bool> {
-        if !has_room {
+        let stands = items_read == std::mem::replace(last_check, items_read);
+        let waits = may_wait && is_idle && stands;
+        self.waiting_checks = if waits { self.waiting_checks + 1 } else { 0 };
+        if !has_room || self.waiting_checks == WAITING_CHECKS {
+            self.waiting_checks = 0;
             self.is_watched = false;
             return None;
         }
-        let computes = !is_idle && items_read == std::mem::replace(last_check, items_read);
+        let computes = !is_idle && stands;
         self.requested |= computes;
         Some(computes)
     }
@@ -286,11 +298,29 @@ mod tests {
     fn a_map_without_progress_or_reader_is_stalled() {
         let mut capacity = Capacity::new();
         let mut last = 0;
-        assert_eq!(capacity.on_check(true, false, 1, &mut last), Some(false), "one was read");
-        assert_eq!(capacity.on_check(true, true, 1, &mut last), Some(false), "one is reading");
+        assert_eq!(
+            capacity.on_check(true, false, false, 1, &mut last),
+            Some(false),
+            "one was read"
+        );
+        assert_eq!(
+            capacity.on_check(true, true, false, 1, &mut last),
+            Some(false),
+            "one is reading"
+        );
         assert!(!std::mem::take(&mut capacity.requested));
-        assert_eq!(capacity.on_check(true, false, 1, &mut last), Some(true));
+        assert_eq!(capacity.on_check(true, false, false, 1, &mut last), Some(true));
         assert!(std::mem::take(&mut capacity.requested));
-        assert_eq!(capacity.on_check(false, false, 1, &mut last), None);
+        assert_eq!(capacity.on_check(false, false, false, 1, &mut last), None);
+    }
+
+    #[test]
+    fn an_input_that_waits_is_not_watched_for_ever() {
+        let (mut capacity, mut last) = (Capacity::new(), 0);
+        for _ in 0..10_000 {
+            assert_eq!(capacity.on_check(true, true, false, 7, &mut last), Some(false));
+        }
+        assert!((0..200).any(|_| capacity.on_check(true, true, true, 7, &mut last).is_none()));
+        assert!((0..50).all(|_| capacity.on_check(true, true, true, 7, &mut last).is_some()));
     }
 }

@@ -86,6 +86,8 @@ pub(crate) struct MapState<I: MapInput, F, S: SupervisedFuture, K: CollectMode<S
     /// Whether the source is in the state, or was dropped. Read by a worker that spins before it waits; written under
     /// the lock, together with `borrowed`.
     source_available: AtomicBool,
+    /// The watch thread has left the map, because its input waits. The next worker that reads an item ends that.
+    unwatched: AtomicBool,
     /// A copy of `Inner::closed`, for a worker that reads an item without the lock.
     closed: AtomicBool,
 }
@@ -197,6 +199,7 @@ impl<I: MapInput, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
             span: TaskSpan::current(),
             may_grow: AtomicBool::new(false),
             source_available: AtomicBool::new(true),
+            unwatched: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }
     }
@@ -508,6 +511,20 @@ impl<I: MapInput, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         grows.then_some(spec)
     }
 
+    /// Whether the input, or the consumer, may let the map wait for any time.
+    const MAY_WAIT: bool = I::MAY_PEND || K::STREAMS;
+
+    /// An item was read: the map's future has it watched again, if it is not. Returns whether that was woken.
+    #[inline]
+    pub(crate) fn watch_again(&self) -> bool {
+        let unwatched = Self::MAY_WAIT && self.unwatched.load(Ordering::Relaxed);
+        if unwatched {
+            self.unwatched.store(false, Ordering::Relaxed);
+            self.wake();
+        }
+        unwatched
+    }
+
     /// Records the first poll of a worker, which now reads an item.
     pub(crate) fn worker_started(&self) {
         self.lock().capacity.starting -= 1;
@@ -801,7 +818,11 @@ where
         let mut state = self.lock();
         let (has_room, is_idle, items_read) =
             (state.has_room(), state.idle() > 0, state.results.values.reserved());
-        let requested = state.capacity.on_check(has_room, is_idle, items_read, last_check);
+        let requested =
+            state.capacity.on_check(has_room, is_idle, Self::MAY_WAIT, items_read, last_check);
+        if requested.is_none() && has_room {
+            self.unwatched.store(true, Ordering::Relaxed);
+        }
         wake_map_if(requested == Some(true), state);
         requested.is_some()
     }

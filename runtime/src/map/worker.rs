@@ -343,6 +343,7 @@ where
                 self.index = Some(index);
                 self.run.as_mut().as_pin_mut().and_then(S::own_token);
                 self.growth.on_start();
+                self.wakes.woke |= self.shared.watch_again();
                 if std::mem::take(&mut self.is_new) {
                     self.shared.wake();
                     self.wakes.woke = true;
