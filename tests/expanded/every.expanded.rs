@@ -6,9 +6,6 @@ fn refresh(
 ) -> ::tokio_supervised::Restarting<
     impl ::tokio_supervised::__private::Runs<Output = Result<(), Error>>,
 > {
-    const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
-        ::tokio_supervised::__private::File::of(::core::file!());
-    use ::tokio_supervised::__private::store as __supervised_store;
     #[cfg(doc)]
     let __supervised_token = token;
     let __supervised_kept_0 = ::tokio_supervised::__private::restart_arg(cache);
@@ -50,6 +47,9 @@ fn refresh(
             if false {
                 return ::tokio_supervised::__private::declared::<Result<(), Error>>();
             }
+            const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+                ::tokio_supervised::__private::File::of(::core::file!());
+            use ::tokio_supervised::__private::store as __supervised_store;
             match () {
                 () => {
                     ({

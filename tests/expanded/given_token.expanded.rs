@@ -8,9 +8,6 @@ impl Store for Disk {
         impl ::core::future::Future<Output = Result<(), StoreError>>,
         ::tokio_supervised::CancellationToken,
     > {
-        const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
-            ::tokio_supervised::__private::File::of(::core::file!());
-        use ::tokio_supervised::__private::store as __supervised_store;
         return ::tokio_supervised::__private::supervise(
             {
                 static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
@@ -36,6 +33,9 @@ impl Store for Disk {
                 if false {
                     return ::tokio_supervised::__private::declared::<Result<(), StoreError>>();
                 }
+                const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+                    ::tokio_supervised::__private::File::of(::core::file!());
+                use ::tokio_supervised::__private::store as __supervised_store;
                 match () {
                     () => {
                         ({

@@ -11,9 +11,6 @@ fn copy<R>(
 where
     R: AsyncRead + Unpin,
 {
-    const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
-        ::tokio_supervised::__private::File::of(::core::file!());
-    use ::tokio_supervised::__private::at as __supervised_at;
     return ::tokio_supervised::__private::supervise(
         {
             static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
@@ -42,6 +39,9 @@ where
             if false {
                 return ::tokio_supervised::__private::declared::<io::Result<u64>>();
             }
+            const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+                ::tokio_supervised::__private::File::of(::core::file!());
+            use ::tokio_supervised::__private::at as __supervised_at;
             match () {
                 () => {
                     ({

@@ -31,13 +31,13 @@ fn main() -> ::std::process::ExitCode {
                 .__supervised_verdict()
         }),
         |__supervised_token: ::tokio_supervised::CancellationToken| async move {
-            const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
-                ::tokio_supervised::__private::File::of(::core::file!());
-            use ::tokio_supervised::__private::store as __supervised_store;
             let token: CancellationToken = __supervised_token;
             if false {
                 return ::tokio_supervised::__private::declared::<anyhow::Result<()>>();
             }
+            const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+                ::tokio_supervised::__private::File::of(::core::file!());
+            use ::tokio_supervised::__private::store as __supervised_store;
             match () {
                 () => {
                     ({

@@ -10,9 +10,6 @@ pub fn fetch(
     impl ::core::future::Future<Output = Result<Page, Error>>,
     impl ::tokio_supervised::AsToken,
 > {
-    const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
-        ::tokio_supervised::__private::File::of(::core::file!());
-    use ::tokio_supervised::__private::store as __supervised_store;
     #[cfg(doc)]
     let __supervised_token = token;
     return ::tokio_supervised::__private::supervise(
@@ -42,6 +39,9 @@ pub fn fetch(
             if false {
                 return ::tokio_supervised::__private::declared::<Result<Page, Error>>();
             }
+            const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+                ::tokio_supervised::__private::File::of(::core::file!());
+            use ::tokio_supervised::__private::store as __supervised_store;
             match () {
                 () => {
                     ({

@@ -6,9 +6,6 @@ impl Consumer {
         #[cfg(doc)] token: impl ::tokio_supervised::AsToken,
         queue: Queue,
     ) -> ::tokio_supervised::Restarting<impl ::tokio_supervised::__private::Runs<Output = ()>> {
-        const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
-            ::tokio_supervised::__private::File::of(::core::file!());
-        use ::tokio_supervised::__private::at as __supervised_at;
         #[cfg(doc)]
         let __supervised_token = token;
         let __supervised_kept_1 = ::tokio_supervised::__private::restart_arg(queue);
@@ -42,6 +39,9 @@ impl Consumer {
                 if false {
                     return ::tokio_supervised::__private::declared::<()>();
                 }
+                const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+                    ::tokio_supervised::__private::File::of(::core::file!());
+                use ::tokio_supervised::__private::at as __supervised_at;
                 match () {
                     () => {
                         ({

@@ -21,10 +21,10 @@ fn tasks() {
     };
     let ticked = {
         move |__supervised_token: ::tokio_supervised::CancellationToken| {
+            let __supervised_own = ::core::clone::Clone::clone(&__supervised_token);
             const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
                 ::tokio_supervised::__private::File::of(::core::file!());
             use ::tokio_supervised::__private::store as __supervised_store;
-            let __supervised_own = ::core::clone::Clone::clone(&__supervised_token);
             ::tokio_supervised::__private::supervise(
                 {
                     static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =

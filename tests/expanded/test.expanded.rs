@@ -27,13 +27,13 @@ fn keeps_orders() -> anyhow::Result<()> {
                 .__supervised_verdict()
         },
         |__supervised_token: ::tokio_supervised::CancellationToken| async move {
-            const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
-                ::tokio_supervised::__private::File::of(::core::file!());
-            use ::tokio_supervised::__private::store as __supervised_store;
             let token: &CancellationToken = &__supervised_token;
             if false {
                 return ::tokio_supervised::__private::declared::<anyhow::Result<()>>();
             }
+            const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+                ::tokio_supervised::__private::File::of(::core::file!());
+            use ::tokio_supervised::__private::store as __supervised_store;
             match () {
                 () => {
                     ({
@@ -69,13 +69,13 @@ fn begins() {
             (&&&&&&::tokio_supervised::__private::Probe::<()>::NEW).__supervised_verdict()
         },
         |__supervised_token: ::tokio_supervised::CancellationToken| async move {
-            const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
-                ::tokio_supervised::__private::File::of(::core::file!());
-            use ::tokio_supervised::__private::store as __supervised_store;
             let _ = __supervised_token;
             if false {
                 return ::tokio_supervised::__private::declared::<()>();
             }
+            const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
+                ::tokio_supervised::__private::File::of(::core::file!());
+            use ::tokio_supervised::__private::store as __supervised_store;
             match () {
                 () => {
                     ({

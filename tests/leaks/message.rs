@@ -61,6 +61,7 @@ fn redacted(text: &str) -> String {
             id if id.strip_suffix("):").is_some_and(is_number) => redacted.push_str("…):"),
             id if id.strip_suffix(')').is_some_and(is_number) => redacted.push_str("…)"),
             number if is_number(number) && redacted.ends_with("running, ") => redacted.push('…'),
+            number if is_number(number) && redacted.ends_with(".rs for ") => redacted.push('…'),
             number if is_number(number) && redacted.ends_with("within ") => redacted.push('…'),
             number if is_number(number) && redacted.ends_with("Checked ") => redacted.push('…'),
             place if place.contains(".rs:") => {

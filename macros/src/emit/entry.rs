@@ -120,7 +120,7 @@ impl Parts {
         };
         let marked = lines::block(krate, marks_lines && signature.asyncness.is_some(), &body);
         let prelude = &marked.prelude;
-        let run = async_body(&marked.body, quote!(#prelude #binding #return_edge));
+        let run = async_body(&marked.body, quote!(#binding #return_edge #prelude));
         let arguments = quote! {
             #options,
             {

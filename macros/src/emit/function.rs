@@ -182,7 +182,7 @@ pub(crate) fn function(
     // An attribute above may have rewritten a function that is not async: it has no `.await` of the author.
     let marked = lines::block(krate, args.lines && function.is_async, body);
     let prelude = &marked.prelude;
-    let run = async_body(&marked.body, quote!(#keep_receiver #(#bindings)* #return_edge));
+    let run = async_body(&marked.body, quote!(#keep_receiver #(#bindings)* #return_edge #prelude));
     let run = match signature.receiver() {
         // A receiver that cannot be cloned is reported at the closure: everything else that it captures can be cloned.
         Some(receiver) if recurs => {
@@ -210,7 +210,6 @@ pub(crate) fn function(
         body,
         quote! {
             #(#inner_attributes)*
-            #prelude
             #(#kept)*
             #keyword #krate #path #call;
         },

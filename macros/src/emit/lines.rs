@@ -19,7 +19,8 @@
 //! 3. A statement is marked before it only if no other mark can run between the mark and its `.await`. Otherwise the
 //!    line shown would be that of an earlier `.await`. (`tests.rs`, `tests/spec/behaviour/lines.rs`)
 //! 4. No block becomes longer if it had one statement, and no statement is inserted behind one that visibly diverges or
-//!    before one with attributes: lints read these. (`tests/compile/clippy`)
+//!    before one with attributes: lints read these. Nor is the prelude the first statement of a block: a lint takes a
+//!    function that starts with an item for one without code. (`tests/compile/clippy`)
 //! 5. A call has the span of its operand, a statement that of the statement it is before. Both have the user's context:
 //!    `line!()` from another context is the line of the attribute.
 //! 6. Code that is no part of the body's own futures stays unmarked: items, constants, types, patterns. So do the tokens of
@@ -46,7 +47,7 @@ use crate::{
 /// A body with its marks.
 pub(crate) struct Marked<T> {
     pub(crate) body: T,
-    /// What the marks refer to. It precedes the body.
+    /// What the marks refer to: items for a block around the body.
     pub(crate) prelude: TokenStream,
 }
 

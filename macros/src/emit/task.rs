@@ -92,9 +92,9 @@ pub(crate) fn closure(
     let inputs = closure.inputs.iter().skip(1);
     quote! {
         move |#token: #krate::CancellationToken #(, #inputs)*| {
-            #prelude
             #take_now
             let #own = ::core::clone::Clone::clone(&#token);
+            #prelude
             #supervised
         }
     }

@@ -161,10 +161,13 @@ impl Frames {
         now: Ticks,
     ) {
         let (below, _) = PENDED.get();
-        // The calls inside have written theirs in this poll.
-        let count = if below == depth + 1 { None } else { Some(depth + 1) };
-        self.write(depth, Frame { spec: spec.number(), mark }, count, moved, now);
         PENDED.set((depth, run));
+        // Otherwise the calls inside have written theirs in this poll.
+        let count = (below != depth + 1).then_some(depth + 1);
+        let frame = Frame { spec: spec.number(), mark };
+        if self.write(depth, frame, count, moved) {
+            self.since.store(now);
+        }
     }
 
     /// Forgets all frames: the task drives another run.
@@ -173,26 +176,22 @@ impl Frames {
         self.count.store(0, Ordering::Relaxed);
     }
 
-    /// Writes a frame, and the number of all if it is given. Only the task itself writes.
+    /// Writes a frame, and the number of all if it is given. Only the task itself writes. Returns whether a wait begins:
+    /// the run has moved, or something has changed.
     #[inline]
-    fn write(&self, depth: usize, frame: Frame, count: Option<usize>, mut moved: bool, now: Ticks) {
+    fn write(&self, depth: usize, frame: Frame, count: Option<usize>, moved: bool) -> bool {
+        let mut moved = moved;
         if let Some(place) = self.each.get(depth) {
             let frame = u64::from(frame.spec) << 32 | u64::from(frame.mark.0);
-            if place.load(Ordering::Relaxed) != frame {
-                place.store(frame, Ordering::Relaxed);
-                moved = true;
-            }
+            moved = moved || place.load(Ordering::Relaxed) != frame;
+            place.store(frame, Ordering::Relaxed);
         }
         if let Some(count) = count {
             let count = u8::try_from(count).unwrap_or(u8::MAX);
-            if self.count.load(Ordering::Relaxed) != count {
-                self.count.store(count, Ordering::Relaxed);
-                moved = true;
-            }
+            moved = moved || self.count.load(Ordering::Relaxed) != count;
+            self.count.store(count, Ordering::Relaxed);
         }
-        if moved {
-            self.since.store(now);
-        }
+        moved
     }
 
     /// The frames of a task that is pending, and when it began to wait.

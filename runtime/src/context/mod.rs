@@ -70,7 +70,7 @@ pub(crate) fn exit_run(pushed: Pushed) -> bool {
 }
 
 /// Writes the line of a pending run that was exited into the record of its task. `run` is its address.
-#[inline(never)]
+#[inline]
 pub(crate) fn set_line(
     pushed: Pushed,
     spec: &'static TaskSpec,
@@ -78,6 +78,15 @@ pub(crate) fn set_line(
     moved: bool,
     run: usize,
 ) {
+    // A call that no task makes has no record.
+    if pushed.is_outermost() {
+        return;
+    }
+    set_line_of_task(pushed, spec, mark, moved, run);
+}
+
+#[inline(never)]
+fn set_line_of_task(pushed: Pushed, spec: &'static TaskSpec, mark: Mark, moved: bool, run: usize) {
     stack::with_task_of(pushed, |record, depth| {
         record.frames().on_pending(depth, (spec, mark), moved, run, record.polled_since());
     });

@@ -302,6 +302,14 @@ stack_refs! {
 #[derive(Clone, Copy)]
 pub(crate) struct Pushed(usize);
 
+impl Pushed {
+    /// Whether no other entry was below.
+    #[inline]
+    pub(crate) fn is_outermost(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// Pushes an entry, and moves its reference out of `place`. The reference stays there if it cannot be stored.
 #[inline]
 pub(crate) fn push<T: StackRef>(kind: EntryKind, place: Option<&mut Option<Arc<T>>>) -> Pushed {

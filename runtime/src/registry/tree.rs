@@ -283,10 +283,10 @@ fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 5] {
 
 #[cfg(test)]
 mod tests {
-    use std::panic::Location;
+    use std::{panic::Location, sync::Arc};
 
     use super::*;
-    use crate::registry::live::TaskState;
+    use crate::registry::{live::TaskState, waits::Waits};
 
     /// Tasks of one name and place, each at a depth; those of the age 0 block their worker.
     fn tasks(of: &[(usize, u64)]) -> Tasks {
@@ -327,6 +327,24 @@ mod tests {
     fn a_single_task_is_never_folded() {
         assert_eq!(drawn(&[(0, 9), (0, 8), (0, 7)], 2), ["0:9", "0:8", "0:7"]);
         assert_eq!(drawn(&[(0, 9), (0, 8), (0, 7), (0, 6)], 2), ["0:9", "0:8", "0:2/0/7/0"]);
+    }
+
+    #[test]
+    fn tasks_are_folded_by_the_line_that_they_wait_at() {
+        let mut tasks = tasks(&[(0, 9); 7]).0;
+        for (task, line) in tasks.iter_mut().zip([31, 88, 31, 88, 31, 88, 88]) {
+            task.waits = Some(Arc::new(Waits::at("alike", "src/a.rs", line)));
+        }
+        let tasks = Tasks(tasks);
+        let folded = fold_alike(&tasks, 1);
+        let more = folded.iter().filter_map(|line| match line {
+            TreeLine::More(alike) => Some((alike.count, alike.waits_at)),
+            TreeLine::Task(_) => None,
+        });
+        let at = |line| Some(("src/a.rs", line));
+        assert_eq!(more.collect::<Vec<_>>(), [(2, at(31)), (3, at(88))]);
+        let drawn = tasks.to_string();
+        assert!(drawn.lines().nth(1).is_some_and(|line| line.ends_with("  src/a.rs:31, 3.0 s")));
     }
 
     #[test]

@@ -52,6 +52,13 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
+    /// A wait at a line of a file.
+    #[cfg(test)]
+    pub(crate) fn at(name: &'static str, file: &'static str, line: u32) -> Self {
+        let frame = AwaitFrame { name, file: Some(file), line: Some(line) };
+        Self { frames: vec![frame], hidden: 0, since: Duration::from_secs(3) }
+    }
+
     /// The wait of a task that is pending.
     pub(crate) fn of(record: &TaskRecord) -> Option<Self> {
         let found = Self::last(record)?;

@@ -61,6 +61,28 @@ async fn the_same_tasks_are_served_as_text_json_and_page() {
 }
 
 #[tokio::test]
+async fn the_line_of_a_task_is_in_the_text_and_in_the_json() {
+    const LINE: u32 = line!() + 3;
+    #[supervised(name = "at_a_line")]
+    async fn waits() -> Result<(), TaskError> {
+        std::future::pending().await
+    }
+
+    let address = ops::listen(0).unwrap();
+    let pool = Pool::new(1);
+    pool.spawn(waits).await.unwrap();
+    let place = format!("waits at tests/ops/http/answers.rs:{LINE} for ");
+    tasks_until(address, |text| {
+        text.lines().any(|line| line.contains("at_a_line (task ") && line.contains(&place))
+    })
+    .await;
+    let line = json_until(address, |json| object_of(json, "lines", "name", "at_a_line")).await;
+    assert_eq!(line["frames"][0]["line"], LINE, "{line}");
+    assert_eq!(line["frames"][0]["name"], "at_a_line", "{line}");
+    assert!(line["waiting_seconds"].as_f64().is_some(), "{line}");
+}
+
+#[tokio::test]
 async fn a_label_is_in_the_text_and_in_the_json() {
     #[supervised(name = "labelled")]
     async fn labelled() -> Result<(), TaskError> {

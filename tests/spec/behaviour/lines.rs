@@ -705,3 +705,36 @@ async fn a_task_of_a_local_set_has_its_own_lines() {
     };
     LocalSet::new().run_until(found).await;
 }
+
+#[test]
+fn lines_do_not_change_the_size_of_a_future() {
+    macro_rules! sized {
+        ($name:ident, $lines:literal) => {
+            #[supervised(lines = $lines)]
+            async fn $name(items: Vec<u64>) -> Result<u64, TaskError> {
+                let mut sum = at_once(items.len() as u64).await;
+                for item in items {
+                    sum += match at_once(item).await {
+                        0 => at_once([0_u64; 16]).await[3],
+                        item if item > 5 => at_once(at_once(item).await).await,
+                        item => item,
+                    };
+                    while let Some(more) = at_once(Some(sum)).await.filter(|sum| *sum < 100) {
+                        sum += more;
+                    }
+                }
+                tokio::select! {
+                    sum = at_once(sum) => return Ok(sum),
+                    () = pending() => {}
+                }
+                let block = async move { at_once(sum).await + at_once(1).await };
+                Ok(block.await)
+            }
+        };
+    }
+    sized!(with, true);
+    sized!(without, false);
+    let token = CancellationToken::new();
+    let (with, without) = (with(&token, vec![1]), without(&token, vec![1]));
+    assert_eq!(size_of_val(&with), size_of_val(&without));
+}
