@@ -339,7 +339,7 @@ mod tests {
         let folded = fold_alike(&tasks, 1);
         let more = folded.iter().filter_map(|line| match line {
             TreeLine::More(alike) => Some((alike.count, alike.waits_at)),
-            TreeLine::Task(_) => None,
+            TreeLine::Task(..) | TreeLine::Pool(_) => None,
         });
         let at = |line| Some(("src/a.rs", line));
         assert_eq!(more.collect::<Vec<_>>(), [(2, at(31)), (3, at(88))]);
