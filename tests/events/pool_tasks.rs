@@ -112,8 +112,8 @@ async fn a_group_logs_nothing_of_a_task_stopped_by_its_handle() {
 
     let events = listen();
     let group = Group::new(&CancellationToken::new());
-    let first = group.spawn(|token| wait(token)).await;
-    let second = group.spawn(|token| wait(token)).await;
+    let first = group.spawn(wait).await;
+    let second = group.spawn(wait).await;
     turn().await;
     first.cancel();
     second.abort();
