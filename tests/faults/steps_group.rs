@@ -131,7 +131,7 @@ fn a_group_that_is_dropped_unjoined() {
             for load in [loads.turns(3), loads.sleeps(1, 3), loads.held(), loads.turns(1)] {
                 tokio::select! {
                     biased;
-                    () = group.spawn(|token| left(token, load)) => {}
+                    _ = group.spawn(|token| left(token, load)) => {}
                     () = turns(9) => {}
                 }
             }

@@ -678,6 +678,8 @@ impl Step<'_> {
             Err(caught) => panicked(self.core.origin(), caught).outcome(),
         };
         self.core.record_and_release(outcome);
-        context::set_dropped_as(outcome);
+        if self.core.mode != RunMode::Awaited {
+            context::set_dropped_as(outcome);
+        }
     }
 }

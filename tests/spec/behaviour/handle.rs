@@ -220,7 +220,7 @@ async fn a_handle_is_that_of_all_runs_of_a_restarting_task() {
     }
 
     let group = group();
-    let restarting = group.spawn(|token| restarts(token)).await;
+    let restarting = group.spawn(restarts).await;
     let shared = CancellationToken::new();
     let ticking = group.spawn(|_| periodic(shared)).await;
     tokio::time::sleep(11 * SECOND).await;
@@ -267,7 +267,7 @@ async fn an_aborted_task_in_its_grace_has_ended_as_cancelled() {
     }
 
     let group = group();
-    let handle = group.spawn(|token| stubborn(token)).await;
+    let handle = group.spawn(stubborn).await;
     turn().await;
     handle.cancel();
     turn().await;
@@ -292,7 +292,7 @@ async fn an_aborted_body_whose_drop_panics_has_ended_as_panicked() {
     }
 
     let group = group();
-    let handle = group.spawn(|token| body(token)).await;
+    let handle = group.spawn(body).await;
     turn().await;
     handle.abort();
     assert_eq!(in_time(handle.ended()).await, Outcome::Panicked);
@@ -309,7 +309,7 @@ async fn an_error_of_a_cancelled_task_is_a_failure() {
     }
 
     let group = Group::new(&CancellationToken::new());
-    let handle = group.spawn(|token| fails(token)).await;
+    let handle = group.spawn(fails).await;
     turn().await;
     handle.cancel();
     assert_eq!(in_time(handle.ended()).await, Outcome::Error);
@@ -326,7 +326,7 @@ async fn a_task_of_a_cancelled_group_keeps_its_cause() {
 
     let token = CancellationToken::new();
     let group = Group::new(&token);
-    let handle = group.spawn(|token| slow(token)).await;
+    let handle = group.spawn(slow).await;
     turn().await;
     token.cancel();
     handle.cancel();
@@ -521,7 +521,7 @@ async fn a_task_that_its_handle_stopped_is_not_cut_by_a_drain() {
     let pool = Pool::new(4);
     let mut handles = Vec::new();
     for _ in 0..3 {
-        handles.push(pool.spawn(|token| slow(token)).await.unwrap().handle());
+        handles.push(pool.spawn(slow).await.unwrap().handle());
     }
     turn().await;
     handles[0].cancel();
@@ -545,7 +545,7 @@ async fn stopped_tasks_of_a_long_lived_group_cost_no_memory() {
 
     let group: Group<[u64; 64], TaskError> = group();
     for _ in 0..10_000 {
-        let handle = group.spawn(|token| large(token)).await;
+        let handle = group.spawn(large).await;
         handle.abort();
         assert_eq!(in_time(handle.ended()).await, Outcome::Dropped);
     }

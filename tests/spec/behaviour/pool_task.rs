@@ -74,14 +74,14 @@ async fn a_local_task_returns_a_value_that_is_not_send() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_returned_to_who_awaits_it() {
     let pool = Pool::new(1);
-    let task = pool.spawn(|token| fails(token)).await.unwrap();
+    let task = pool.spawn(fails).await.unwrap();
     assert_eq!(in_time(task).await.unwrap_err().to_string(), "the disk is full");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_result_waits_to_be_awaited() {
     let pool = Pool::new(1);
-    let failed = pool.spawn(|token| fails(token)).await.unwrap();
+    let failed = pool.spawn(fails).await.unwrap();
     in_time(pool.drain(SECOND)).await.unwrap();
     assert!(failed.handle().is_finished());
     drop(pool);
@@ -104,7 +104,7 @@ async fn a_dropped_pool_task_lets_its_task_continue() {
 #[tokio::test(start_paused = true)]
 async fn an_abort_is_a_cancellation_by_the_handle() {
     let pool = Pool::new(1);
-    let task = pool.spawn(|token| endless(token)).await.unwrap();
+    let task = pool.spawn(endless).await.unwrap();
     turn().await;
     task.handle().abort();
     assert_eq!(cause(in_time(task).await.unwrap_err()), Cause::Handle);
@@ -113,7 +113,7 @@ async fn an_abort_is_a_cancellation_by_the_handle() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_pool_cancels_what_is_awaited() {
     let pool = Pool::new(1);
-    let task = pool.spawn(|token| endless(token)).await.unwrap();
+    let task = pool.spawn(endless).await.unwrap();
     turn().await;
     drop(pool);
     assert_eq!(cause(in_time(task).await.unwrap_err()), Cause::ScopeDropped);
@@ -122,7 +122,7 @@ async fn a_dropped_pool_cancels_what_is_awaited() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_cancels_what_is_awaited() {
     let pool = Pool::new(1);
-    let task = pool.spawn(|token| endless(token)).await.unwrap();
+    let task = pool.spawn(endless).await.unwrap();
     turn().await;
     let (drained, ended) = in_time(async { tokio::join!(pool.drain(SECOND), task) }).await;
     assert!(drained.is_err());
@@ -134,9 +134,9 @@ fn a_runtime_that_is_gone_cancels_what_is_awaited() {
     let (first, second) = (runtime(), runtime());
     let pool = Pool::new(2);
     let (polled, unpolled) = first.block_on(async {
-        let polled = pool.spawn(|token| endless(token)).await.unwrap();
+        let polled = pool.spawn(endless).await.unwrap();
         turn().await;
-        (polled, pool.spawn(|token| endless(token)).await.unwrap())
+        (polled, pool.spawn(endless).await.unwrap())
     });
     drop(first);
     for task in [polled, unpolled] {
@@ -149,7 +149,7 @@ fn a_runtime_that_is_gone_cancels_what_is_awaited() {
 fn an_awaited_task_on_another_runtime_ends_with_that_runtime() {
     let (first, second) = (runtime(), runtime());
     let pool = Pool::new(1);
-    let task = first.block_on(pool.spawn(|token| endless(token))).unwrap();
+    let task = first.block_on(pool.spawn(endless)).unwrap();
     let waits = second.spawn(task);
     second.block_on(turn());
     drop(first);
@@ -165,7 +165,7 @@ async fn a_panic_is_returned_as_an_error() {
     }
 
     let pool = Pool::new(1);
-    let body = pool.spawn(|token| panics(token)).await.unwrap();
+    let body = pool.spawn(panics).await.unwrap();
     assert_eq!(in_time(body).await.unwrap_err().outcome(), Outcome::Panicked);
     let closure = pool
         .spawn(|token| {
@@ -199,7 +199,7 @@ async fn a_panic_of_the_error_conversion_reaches_who_awaits() {
     }
 
     let pool = Pool::new(1);
-    let task = pool.spawn(|token| panics(token)).await.unwrap();
+    let task = pool.spawn(panics).await.unwrap();
     let handle = task.handle();
     let joined = in_time(tokio::spawn(task)).await;
     assert!(joined.unwrap_err().is_panic());
@@ -211,7 +211,7 @@ async fn a_panic_of_the_error_conversion_reaches_who_awaits() {
 #[should_panic = "a `PoolTask` was polled after completion"]
 async fn a_poll_after_completion_panics() {
     let pool = Pool::new(1);
-    let mut task = pool.spawn(|token| fails(token)).await.unwrap();
+    let mut task = pool.spawn(fails).await.unwrap();
     assert!(in_time(&mut task).await.is_err());
     _ = poll_once(&mut task);
 }
@@ -328,7 +328,7 @@ fn debug_needs_no_debug_of_the_values() {
 
     runtime().block_on(async {
         let pool = Pool::new(1);
-        let task = pool.spawn(|token| opaque(token)).await.unwrap();
+        let task = pool.spawn(opaque).await.unwrap();
         let text = format!("{task:?}");
         assert!(text.contains("PoolTask") && text.contains("pool task: opaque"), "{text}");
     });
