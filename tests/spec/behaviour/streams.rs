@@ -512,7 +512,7 @@ async fn results_are_handed_to_another_task() {
         let rest = all(&mut results).await;
         rest.into_iter().map(Result::unwrap).sum::<u32>()
     });
-    assert_eq!(sum + in_time(rest).await.unwrap(), (0..100).map(|n| 2 * n).sum());
+    assert_eq!(sum + in_time(rest).await.unwrap(), (0..100).map(|n| 2 * n).sum::<u32>());
 }
 
 #[tokio::test]
