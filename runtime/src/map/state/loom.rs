@@ -391,7 +391,7 @@ fn two_workers_share_the_end_of_a_pause() {
 /// Invariant 9: a token ends the pause, what has finished is returned, and the consumer is woken at the end.
 #[test]
 fn a_token_ends_a_paused_stream() {
-    model(Some(2), || {
+    model(Some(1), || {
         let map = stream_of::<InOrder, _>(0..2, 1, 1);
         let key = map.register(&record(&map));
         let watching = Wakes { woke: true, owes_consumer: false };
