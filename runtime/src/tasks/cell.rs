@@ -29,6 +29,7 @@ use crate::{
     clock::Ticks,
     context,
     context::cancel_waker::CancelWaker,
+    context::lines,
     context::tree::ScopeNode,
     context::tree::TaskRecord,
     error::{Cancelled, Origin, TaskError},
@@ -250,7 +251,11 @@ fn in_poll<R>(
         span.iter().for_each(|span| events::task_started(span));
     }
     let polled = context::in_task(record, || poll(now));
-    record_of(record).exit_poll();
+    let record = record_of(record);
+    if let Some(line) = lines::exit_task() {
+        record.frames().set_own(record.spec(), line, now);
+    }
+    record.exit_poll();
     polled
 }
 
