@@ -33,8 +33,10 @@ impl Store for Disk {
                 if false {
                     return ::tokio_supervised::__private::declared::<Result<(), StoreError>>();
                 }
+                #[allow(dead_code)]
                 const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
                     ::tokio_supervised::__private::File::of(::core::file!());
+                #[allow(unused_imports)]
                 use ::tokio_supervised::__private::store as __supervised_store;
                 match () {
                     () => {

@@ -39,8 +39,10 @@ where
             if false {
                 return ::tokio_supervised::__private::declared::<io::Result<u64>>();
             }
+            #[allow(dead_code)]
             const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
                 ::tokio_supervised::__private::File::of(::core::file!());
+            #[allow(unused_imports)]
             use ::tokio_supervised::__private::at as __supervised_at;
             match () {
                 () => {

@@ -39,8 +39,10 @@ pub fn fetch(
             if false {
                 return ::tokio_supervised::__private::declared::<Result<Page, Error>>();
             }
+            #[allow(dead_code)]
             const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
                 ::tokio_supervised::__private::File::of(::core::file!());
+            #[allow(unused_imports)]
             use ::tokio_supervised::__private::store as __supervised_store;
             match () {
                 () => {

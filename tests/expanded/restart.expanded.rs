@@ -39,8 +39,10 @@ impl Consumer {
                 if false {
                     return ::tokio_supervised::__private::declared::<()>();
                 }
+                #[allow(dead_code)]
                 const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
                     ::tokio_supervised::__private::File::of(::core::file!());
+                #[allow(unused_imports)]
                 use ::tokio_supervised::__private::at as __supervised_at;
                 match () {
                     () => {

@@ -22,8 +22,10 @@ fn tasks() {
     let ticked = {
         move |__supervised_token: ::tokio_supervised::CancellationToken| {
             let __supervised_own = ::core::clone::Clone::clone(&__supervised_token);
+            #[allow(dead_code)]
             const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
                 ::tokio_supervised::__private::File::of(::core::file!());
+            #[allow(unused_imports)]
             use ::tokio_supervised::__private::store as __supervised_store;
             ::tokio_supervised::__private::supervise(
                 {

@@ -31,8 +31,10 @@ fn keeps_orders() -> anyhow::Result<()> {
             if false {
                 return ::tokio_supervised::__private::declared::<anyhow::Result<()>>();
             }
+            #[allow(dead_code)]
             const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
                 ::tokio_supervised::__private::File::of(::core::file!());
+            #[allow(unused_imports)]
             use ::tokio_supervised::__private::store as __supervised_store;
             match () {
                 () => {
@@ -73,8 +75,10 @@ fn begins() {
             if false {
                 return ::tokio_supervised::__private::declared::<()>();
             }
+            #[allow(dead_code)]
             const TOKIO_SUPERVISED_FILE: ::tokio_supervised::__private::File =
                 ::tokio_supervised::__private::File::of(::core::file!());
+            #[allow(unused_imports)]
             use ::tokio_supervised::__private::store as __supervised_store;
             match () {
                 () => {

@@ -102,10 +102,13 @@ fn mark(
     let stores = |mark: &Mark| matches!(mark, Mark::Store { .. } | Mark::Block { .. });
     let store = marks.iter().any(stores).then(store_ident);
     let at = marks.iter().any(|mark| matches!(mark, Mark::Call { .. })).then(at_ident);
-    let store = store.map(|name| quote!(use #krate::__private::store as #name;));
-    let at = at.map(|name| quote!(use #krate::__private::at as #name;));
+    let store =
+        store.map(|name| quote!(#[allow(unused_imports)] use #krate::__private::store as #name;));
+    let at = at.map(|name| quote!(#[allow(unused_imports)] use #krate::__private::at as #name;));
     let file = file_ident();
+    // A `cfg` may remove the code with the marks.
     let prelude = quote! {
+        #[allow(dead_code)]
         const #file: #krate::__private::File = #krate::__private::File::of(::core::file!());
         #store
         #at

@@ -78,14 +78,37 @@ std::thread_local! {
     /// The last mark that the innermost run has passed in its current poll.
     static PASSED: Cell<Mark> = const { Cell::new(Mark::NONE) };
     /// The last run that was pending in the current poll of a task: its depth, and its address.
-    static PENDED: Cell<(usize, usize)> = const { Cell::new((usize::MAX, 0)) };
+    static PENDED: Pended = const {
+        Pended { depth: Cell::new(NONE), run: Cell::new(0), own: Cell::new(None) }
+    };
 }
+
+struct Pended {
+    depth: Cell<usize>,
+    run: Cell<usize>,
+    /// The line of the run that the task drives, until the task takes it.
+    own: Cell<Option<OwnLine>>,
+}
+
+/// The line of the pending run that a task drives.
+#[derive(Clone, Copy)]
+pub(crate) struct OwnLine {
+    mark: Mark,
+    /// It has passed a mark in this poll.
+    moved: bool,
+    /// It waits in a call that has written its own frame.
+    in_call: bool,
+}
+
+/// No run was pending.
+const NONE: usize = usize::MAX;
 
 /// Stores the line of the next `.await`; called by the expansion of the attribute.
 // Always inlined: it is one store.
 #[inline(always)]
 pub fn store(file: File, line: u32) {
-    PASSED.set(Mark::new(file, line));
+    // Not `set`, which would also check whether the thread-local is initialised.
+    PASSED.with(|passed| passed.set(Mark::new(file, line)));
 }
 
 /// Stores the line of an `.await`, and returns its operand; called by the expansion of the attribute.
@@ -110,16 +133,36 @@ pub(crate) fn exit(outer: Mark) -> Mark {
 /// Begins a poll of a task: no run in it has been pending yet.
 #[inline]
 pub(crate) fn enter_task() {
-    PENDED.set((usize::MAX, 0));
+    PENDED.with(|pended| {
+        pended.depth.set(NONE);
+        pended.own.set(None);
+    });
+}
+
+/// Ends a poll of a task. Returns the line of its run, if that is pending.
+#[inline]
+pub(crate) fn exit_task() -> Option<OwnLine> {
+    PENDED.with(|pended| pended.own.take())
+}
+
+/// Leaves the line of the pending run that a task drives for [`exit_task`]. `run` is its address.
+#[inline]
+pub(crate) fn leave_own(mark: Mark, moved: bool, run: usize) {
+    PENDED.with(|pended| {
+        pended.own.set(Some(OwnLine { mark, moved, in_call: pended.depth.get() == 1 }));
+        pended.depth.set(0);
+        pended.run.set(run);
+    });
 }
 
 /// A run that was pending before has ended, or was dropped.
 #[inline]
 pub(crate) fn ended(run: usize) {
-    let (_, pended) = PENDED.get();
-    if pended == run {
-        PENDED.set((usize::MAX, 0));
-    }
+    PENDED.with(|pended| {
+        if pended.run.get() == run {
+            pended.depth.set(NONE);
+        }
+    });
 }
 
 /// How many frames of a task are kept.
@@ -150,9 +193,16 @@ impl Frames {
         }
     }
 
-    /// Writes the frame of a run that is pending, at its depth among the runs of the task. `run` is its address, and `now`
-    /// the start of the poll.
-    pub(crate) fn on_pending(
+    /// Writes the line of the run that the task drives. `now` is the start of the poll.
+    #[inline]
+    pub(crate) fn set_own(&self, spec: &'static TaskSpec, own: OwnLine, now: Ticks) {
+        let OwnLine { mark, moved, in_call } = own;
+        let count = if in_call { None } else { Some(1) };
+        self.write(0, Frame { spec: spec.number(), mark }, count, moved, now);
+    }
+
+    /// Writes the line of a call that is pending, at its depth among the runs of the task. `run` is its address.
+    pub(crate) fn set_call(
         &self,
         depth: usize,
         (spec, mark): (&'static TaskSpec, Mark),
@@ -160,14 +210,13 @@ impl Frames {
         run: usize,
         now: Ticks,
     ) {
-        let (below, _) = PENDED.get();
-        PENDED.set((depth, run));
+        let below = PENDED.with(|pended| {
+            pended.run.set(run);
+            pended.depth.replace(depth)
+        });
         // Otherwise the calls inside have written theirs in this poll.
         let count = (below != depth + 1).then_some(depth + 1);
-        let frame = Frame { spec: spec.number(), mark };
-        if self.write(depth, frame, count, moved) {
-            self.since.store(now);
-        }
+        self.write(depth, Frame { spec: spec.number(), mark }, count, moved, now);
     }
 
     /// Forgets all frames: the task drives another run.
@@ -176,11 +225,10 @@ impl Frames {
         self.count.store(0, Ordering::Relaxed);
     }
 
-    /// Writes a frame, and the number of all if it is given. Only the task itself writes. Returns whether a wait begins:
-    /// the run has moved, or something has changed.
+    /// Writes a frame, and the number of all if it is given. A wait begins if the run has moved, or something has
+    /// changed. Only the task itself writes.
     #[inline]
-    fn write(&self, depth: usize, frame: Frame, count: Option<usize>, moved: bool) -> bool {
-        let mut moved = moved;
+    fn write(&self, depth: usize, frame: Frame, count: Option<usize>, mut moved: bool, now: Ticks) {
         if let Some(place) = self.each.get(depth) {
             let frame = u64::from(frame.spec) << 32 | u64::from(frame.mark.0);
             moved = moved || place.load(Ordering::Relaxed) != frame;
@@ -191,7 +239,9 @@ impl Frames {
             moved = moved || self.count.load(Ordering::Relaxed) != count;
             self.count.store(count, Ordering::Relaxed);
         }
-        moved
+        if moved {
+            self.since.store(now);
+        }
     }
 
     /// The frames of a task that is pending, and when it began to wait.

@@ -78,17 +78,18 @@ pub(crate) fn set_line(
     moved: bool,
     run: usize,
 ) {
-    // A call that no task makes has no record.
-    if pushed.is_outermost() {
-        return;
+    match stack::is_in_task(pushed) {
+        Some(true) => lines::leave_own(mark, moved, run),
+        Some(false) => set_line_of_call(pushed, spec, mark, moved, run),
+        // A call that no task makes has no record.
+        None => {}
     }
-    set_line_of_task(pushed, spec, mark, moved, run);
 }
 
 #[inline(never)]
-fn set_line_of_task(pushed: Pushed, spec: &'static TaskSpec, mark: Mark, moved: bool, run: usize) {
+fn set_line_of_call(pushed: Pushed, spec: &'static TaskSpec, mark: Mark, moved: bool, run: usize) {
     stack::with_task_of(pushed, |record, depth| {
-        record.frames().on_pending(depth, (spec, mark), moved, run, record.polled_since());
+        record.frames().set_call(depth, (spec, mark), moved, run, record.polled_since());
     });
 }
 

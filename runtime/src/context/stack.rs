@@ -302,14 +302,6 @@ stack_refs! {
 #[derive(Clone, Copy)]
 pub(crate) struct Pushed(usize);
 
-impl Pushed {
-    /// Whether no other entry was below.
-    #[inline]
-    pub(crate) fn is_outermost(self) -> bool {
-        self.0 == 0
-    }
-}
-
 /// Pushes an entry, and moves its reference out of `place`. The reference stays there if it cannot be stored.
 #[inline]
 pub(crate) fn push<T: StackRef>(kind: EntryKind, place: Option<&mut Option<Arc<T>>>) -> Pushed {
@@ -365,6 +357,13 @@ pub(crate) fn pop(Pushed(depth): Pushed) -> bool {
     })
 }
 
+/// Whether an entry that was popped was directly above that of its task; `None` if no entry was below it.
+#[inline]
+pub(crate) fn is_in_task(Pushed(depth): Pushed) -> Option<bool> {
+    let below = depth.checked_sub(1)?;
+    ENTRIES.with(|entries| Some(matches!(entries.shallow.get(below)?.tag.get(), Tag::Task)))
+}
+
 /// Calls `read` with the record of the current task, and with the number of its runs around an entry that was popped.
 /// Does nothing if the entry was not that of a run of the task.
 #[inline]
@@ -385,7 +384,7 @@ pub(crate) fn with_task_of(Pushed(depth): Pushed, read: impl FnOnce(&TaskRecord,
     _ = HELD_REFS.try_with(|refs| {
         let record = refs.records[task].take();
         // A task that is polled on top of another one has runs of its own.
-        if let Some(record) = record.as_ref().filter(|r| runs == 0 || r.is_current_tokio_task()) {
+        if let Some(record) = record.as_ref().filter(|record| record.is_current_tokio_task()) {
             read(record, runs);
         }
         refs.records[task].set(record);

@@ -31,6 +31,7 @@ use crate::{
     clock::Ticks,
     context,
     context::cancel_waker::CancelWaker,
+    context::lines,
     context::polls::WatchedPoll,
     context::tree::OnThread,
     context::tree::ScopeNode,
@@ -281,7 +282,11 @@ fn in_poll<R>(
     let watched = if is_worker { WatchedPoll::start(now) } else { None };
     let polled = context::in_task(record, || poll(now));
     drop(watched);
-    record_of(record).exit_poll();
+    let record = record_of(record);
+    if let Some(line) = lines::exit_task() {
+        record.frames().set_own(record.spec(), line, now);
+    }
+    record.exit_poll();
     polled
 }
 
