@@ -88,7 +88,11 @@ async fn work(token: &CancellationToken, broker: jetstream::Context) -> anyhow::
     let address = variable("DATABASE", "host=127.0.0.1 user=postgres");
     let (database, connection) = tokio_postgres::connect(&address, NoTls).await?;
     let group = Group::<(), anyhow::Error>::new(token);
-    group.spawn(task!("database", |_| -> anyhow::Result<()> { Ok(connection.await?) })).await;
+    // Ends with the worker, which still needs it when the token has fired.
+    let connected = task!("database", on_cancel = "cooperate", |_| -> anyhow::Result<()> {
+        Ok(connection.await?)
+    });
+    group.spawn(connected).await;
     database.batch_execute(SCHEMA).await?;
     let database = Arc::new(database);
     let consumer = jetstream::consumer::pull::Config {
