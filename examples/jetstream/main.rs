@@ -6,6 +6,7 @@
 //! nats stream add ORDERS --subjects 'orders.new' --retention work --defaults
 //! nats stream add ORDERS_DEAD --subjects 'orders.dead' --defaults
 //! nats publish orders.new --header Nats-Msg-Id:{{Count}} --count 20000 '{{Count}} 2 600'
+//! export BROKER=nats://127.0.0.1:4222 DATABASE='host=127.0.0.1 user=postgres'
 //! cargo run -p supervised-jetstream          # in several terminals; Ctrl-C, kill, again
 //! ```
 //!
@@ -36,83 +37,75 @@
 //! [`Worker`] requests as many messages as it has slots, reports progress, settles each message after its effect, retries
 //! it, gives it up with its reason, connects again, and drains on a signal. [`order`] is the work.
 
-use std::{num::ParseIntError, str::Utf8Error, sync::Arc};
+use std::sync::Arc;
 
-use async_nats::{ConnectOptions, jetstream};
+use async_nats::{
+    ConnectOptions,
+    jetstream::{self, consumer::pull::Config},
+};
 use tokio_postgres::{Client, NoTls};
-use tokio_supervised::{CancellationToken, Group, TaskError, supervised, task};
+use tokio_supervised::{CancellationToken, Group, supervised, task};
 use tokio_supervised_jetstream::JetStreamMessage;
-use tokio_supervised_worker::{Class, Worker};
+use tokio_supervised_worker::{Class, Queue as _, Worker};
 
 const SCHEMA: &str =
     "create table if not exists prices (id text primary key, cents bigint not null)";
 const RECORD: &str = "insert into prices values ($1, $2) on conflict do nothing";
 
-#[derive(Debug, thiserror::Error)]
-enum OrderError {
-    #[error(transparent)]
-    Task(#[from] TaskError),
-    #[error("not text: {0}")]
-    Text(#[from] Utf8Error),
-    #[error("not three numbers: {0}")]
-    Number(#[from] ParseIntError),
-    #[error("{0} numbers instead of three")]
-    Length(usize),
-    #[error("the database: {0}")]
-    Database(#[from] tokio_postgres::Error),
+struct Order {
+    id: Arc<str>,
+    items: i64,
+    cents: i64,
 }
 
-impl OrderError {
-    fn class(&self) -> Class {
-        match self {
-            Self::Task(_) => Class::Transient,
-            Self::Text(_) | Self::Number(_) | Self::Length(_) => Class::Permanent,
-            Self::Database(_) => Class::External,
-        }
+/// Reads an order. A message that is none becomes a dead letter.
+fn read(message: JetStreamMessage) -> anyhow::Result<Order> {
+    let numbers = std::str::from_utf8(&message.payload)?.split_whitespace().map(str::parse);
+    match numbers.collect::<Result<Vec<_>, _>>()?[..] {
+        [_, items, cents] => Ok(Order { id: message.id, items, cents }),
+        _ => anyhow::bail!("not three numbers"),
     }
+}
+
+/// Without the database other orders would fail too; a panic and a timeout may pass.
+fn class(error: &anyhow::Error) -> Class {
+    if error.is::<tokio_postgres::Error>() { Class::External } else { Class::Transient }
 }
 
 /// Handles one order. It trusts the order to have items: one without panics, and becomes a dead letter.
 #[supervised(name = "order", timeout = "10s")]
-async fn order(database: Arc<Client>, message: JetStreamMessage) -> Result<(), OrderError> {
-    let numbers = std::str::from_utf8(&message.payload)?.split_whitespace().map(str::parse::<i64>);
-    let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
-    let [_, items, cents] = numbers[..] else { return Err(OrderError::Length(numbers.len())) };
-    database.execute(RECORD, &[&&*message.id, &(cents / items)]).await?;
+async fn order(database: Arc<Client>, order: Order) -> anyhow::Result<()> {
+    database.execute(RECORD, &[&&*order.id, &(order.cents / order.items)]).await?;
     Ok(())
 }
 
 /// One session with the database. If it is lost, the worker stops, and the next run connects again.
 #[supervised(name = "work", restart = "on-failure", backoff = "100ms..5s", max_restarts = "60/1m")]
 async fn work(token: &CancellationToken, broker: jetstream::Context) -> anyhow::Result<()> {
-    let address = variable("DATABASE", "host=127.0.0.1 user=postgres");
-    let (database, connection) = tokio_postgres::connect(&address, NoTls).await?;
+    let (database, connection) =
+        tokio_postgres::connect(&std::env::var("DATABASE")?, NoTls).await?;
     let group = Group::<(), anyhow::Error>::new(token);
-    group.spawn(task!("database", |_| -> anyhow::Result<()> { Ok(connection.await?) })).await;
+    // Ends with the worker, which still needs it when the token has fired.
+    let connected = task!("database", on_cancel = "cooperate", |_| -> anyhow::Result<()> {
+        Ok(connection.await?)
+    });
+    group.spawn(connected).await;
     database.batch_execute(SCHEMA).await?;
     let database = Arc::new(database);
-    let consumer = jetstream::consumer::pull::Config {
-        durable_name: Some("workers".into()),
-        ..Default::default()
-    };
-    let queue = tokio_supervised_jetstream::queue(broker, "ORDERS", consumer);
-    let worker = Worker::new(queue, move |token, message| order(token, database.clone(), message));
-    let worker = worker.classify(OrderError::class).dead_letters("orders.dead");
+    let consumer = Config { durable_name: Some("workers".into()), ..Config::default() };
+    let queue = tokio_supervised_jetstream::queue(broker, "ORDERS", consumer).decode(read);
+    let worker = Worker::new(queue, move |token, it| order(token, database.clone(), it));
+    let worker = worker.classify(class).dead_letters("orders.dead");
     let run = task!("worker", |token| -> anyhow::Result<()> { Ok(worker.run(&token).await?) });
     group.spawn(run).await;
     group.join().await?;
     Ok(())
 }
 
-fn variable(name: &str, default: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| default.to_owned())
-}
-
 #[supervised::main]
 async fn main(token: CancellationToken) -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let options = ConnectOptions::new().retry_on_initial_connect();
-    let broker =
-        jetstream::new(options.connect(variable("BROKER", "nats://127.0.0.1:4222")).await?);
+    let broker = jetstream::new(options.connect(std::env::var("BROKER")?).await?);
     work(&token, broker).await
 }

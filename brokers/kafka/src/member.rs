@@ -3,7 +3,7 @@
 //!
 //! Invariants, checked by `tests/kafka`
 //!
-//! 1. The thread polls at least every [`LOOK`], also while nothing is requested: a rebalance does not wait for a slot, and
+//! 1. The thread polls at least every second, also while nothing is requested: a rebalance does not wait for a slot, and
 //!    `max.poll.interval.ms` does not pass. (`a_busy_member_takes_part_in_a_rebalance`)
 //! 2. What a poll returns without a request is kept until the next one, and its partitions are paused: at most some
 //!    messages are kept.
@@ -33,6 +33,9 @@ use crate::{
 
 /// How long the thread waits for one thing while another may happen.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long no slot is free before partitions are paused: what was fetched of a paused partition is fetched again.
+const IDLE: Duration = Duration::from_millis(500);
 
 /// How long a request waits for a message.
 const WAITING: Duration = Duration::from_secs(1);
@@ -101,18 +104,23 @@ pub(crate) fn serve(
     graveyard: Option<Arc<Graveyard>>,
 ) {
     let mut member = Member { consumer, graveyard, kept: VecDeque::new(), is_paused: false };
+    let mut requested = Instant::now();
     loop {
         match commands.recv_timeout(LOOK) {
             Ok(Command::Pull(room, reply)) => {
                 // If no one waits for them any more, they are dropped, and delivered again.
                 _ = reply.send(member.pull(room));
+                requested = Instant::now();
             }
             Ok(Command::Close(reply)) => {
                 _ = reply.send(leave(&member.consumer));
                 return;
             }
             Err(RecvTimeoutError::Timeout) => {
-                if let Err(error) = member.idle(Duration::ZERO) {
+                let is_idle = requested.elapsed() >= IDLE;
+                let served =
+                    if is_idle { member.idle(Duration::ZERO) } else { store(&member.consumer) };
+                if let Err(error) = served {
                     warn!(error = error.to_string(), "the member of the group");
                 }
             }
@@ -145,14 +153,17 @@ impl Member {
                 };
                 pulled.push(self.deliver(message));
             }
+            if pulled.len() == room {
+                return Ok(pulled);
+            }
             let may_wait = pulled.is_empty() && now < end;
-            if pulled.len() == room || self.partitions().is_full() {
+            if self.partitions().is_full() {
                 // The callbacks are served all the same.
                 self.idle(if may_wait { LOOK } else { Duration::ZERO })?;
-                if !may_wait {
-                    return Ok(pulled);
+                if may_wait {
+                    continue;
                 }
-                continue;
+                return Ok(pulled);
             }
             let due = self.partitions().next_due().map(|due| due.saturating_duration_since(now));
             let wait =

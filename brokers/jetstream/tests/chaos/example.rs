@@ -28,5 +28,5 @@ fn the_example_handles_orders_and_stops_at_a_signal() {
 
     assert!(ended.success(), "{ended:?}");
     assert_eq!(place.ids(), ["1", "5"]);
-    assert_eq!(place.dead()[0].reason, "not three numbers: invalid digit found in string");
+    assert_eq!(place.dead()[0].reason, "unreadable: invalid digit found in string");
 }

@@ -36,13 +36,14 @@ impl Said {
     /// Returns the last warnings and errors.
     pub(crate) fn trouble(&self) -> Vec<String> {
         let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let trouble = said.iter().filter(|line| line.contains("WARN") || line.contains("ERROR"));
+        let trouble = said.iter().filter(|line| line.contains("WARN") || line.contains("rror"));
         let trouble: Vec<_> = trouble.cloned().collect();
         trouble[trouble.len().saturating_sub(30)..].to_vec()
     }
 }
 
 pub(crate) struct Process {
+    said: Said,
     running: Running,
     lines: Receiver<String>,
 }
@@ -52,24 +53,24 @@ impl Process {
     pub(crate) fn start(place: &Place, said: &Said, words: &[&str]) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_jetstream_worker"));
         let mut command = command(&place.tools.setpriv, Signal::SIGKILL, program);
-        command.args(words).args(["--broker", &place.broker.url()]);
+        command.args(words);
         command.env("RUST_BACKTRACE", "0").current_dir(&place.folder);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = Running::start(command, Signal::SIGKILL);
         let (sender, lines) = channel();
         let stdout = running.child.stdout.take().unwrap();
         each_line(stdout, move |line| _ = sender.send(line));
-        let (stderr, said) = (running.child.stderr.take().unwrap(), said.clone());
+        let (stderr, heard) = (running.child.stderr.take().unwrap(), said.clone());
         each_line(stderr, move |line| {
-            said.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            heard.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         });
-        Self { running, lines }
+        Self { said: said.clone(), running, lines }
     }
 
     /// Waits until it accepts orders.
     pub(crate) fn ready(self) -> Self {
-        let line = self.lines.recv_timeout(ENDING).expect("the worker becomes ready");
-        assert_eq!(line, "ready");
+        let line = self.lines.recv_timeout(ENDING);
+        assert_eq!(line.as_deref(), Ok("ready"), "{:#?}", self.said.trouble());
         self
     }
 

@@ -55,9 +55,8 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
     let mut random = Random::from_environment();
     let (said, orders) = (Said::default(), Orders::new(jobs()));
     let settings = Settings { slots: 4, work_ms: 5, ack_wait_ms: 2_000, attempts: 5, retry_ms: 50 };
-    let queue = |_: &str| "orders.new".to_owned();
     let start = Instant::now();
-    let mut publishers = vec![publishing(&place, &orders.lines, queue)];
+    let mut publishers = vec![publishing(&place, &orders.lines)];
     let worker = |place: &Place| settings.worker(place, &said);
     let mut workers: Vec<_> = (0..WORKERS).map(|_| worker(&place)).collect();
 
@@ -89,7 +88,7 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
                 broker_kills += 1;
             }
             // Includes finished orders that the broker has forgotten: the database has them.
-            Event::PublishAgain => publishers.push(publishing(&place, &orders.again, queue)),
+            Event::PublishAgain => publishers.push(publishing(&place, &orders.again)),
         }
     }
     publishers.into_iter().for_each(|publisher| _ = publisher.end());

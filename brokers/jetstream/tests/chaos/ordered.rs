@@ -12,7 +12,7 @@ use crate::{
     fleet::{Process, Said, Settings},
     orders::jobs,
     place::Place,
-    publisher::publishing,
+    publisher::publishing_in_order,
 };
 
 const PARTITIONS: usize = 3;
@@ -38,7 +38,8 @@ fn kills_of_ordered_workers_keep_the_order_of_keys() {
         writeln!(lines, "{order} 2 {}", 2 * order).unwrap();
     }
     let start = Instant::now();
-    let publisher = publishing(&place, &lines, |line| format!("orders.new.{}", partition(line)));
+    let publisher =
+        publishing_in_order(&place, &lines, |line| format!("orders.new.{}", partition(line)));
     // Two workers of each partition: the second one waits for the first one's message.
     let worker =
         |place: &Place, number: usize| settings.of_partition(place, &said, number % PARTITIONS);

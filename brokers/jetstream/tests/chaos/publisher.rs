@@ -32,10 +32,24 @@ impl Publisher {
     }
 }
 
-/// Starts publishing the lines, each until it is stored. `subject` gives the subject of a line.
-pub(crate) fn publishing(
+/// Starts publishing the lines, each until it is stored.
+pub(crate) fn publishing(place: &Place, lines: &str) -> Publisher {
+    start(place, lines, AT_ONCE, |_| "orders.new".to_owned())
+}
+
+/// Starts publishing the lines in their order. `subject` gives the subject of a line.
+pub(crate) fn publishing_in_order(
     place: &Place,
     lines: &str,
+    subject: impl Fn(&str) -> String + Send + 'static,
+) -> Publisher {
+    start(place, lines, 1, subject)
+}
+
+fn start(
+    place: &Place,
+    lines: &str,
+    at_once: usize,
     subject: impl Fn(&str) -> String + Send + 'static,
 ) -> Publisher {
     let (url, lines) = (place.broker.url(), lines.lines().map(str::to_owned).collect::<Vec<_>>());
@@ -47,7 +61,7 @@ pub(crate) fn publishing(
                 let (kept, subject) = (&kept, subject(&line));
                 async move { until(async || kept.publish(&subject, &line).await).await }
             });
-            let known = published.buffered(AT_ONCE).filter(|known| std::future::ready(*known));
+            let known = published.buffered(at_once).filter(|known| std::future::ready(*known));
             Published { all, known: known.count().await }
         })
     }))
@@ -55,7 +69,7 @@ pub(crate) fn publishing(
 
 /// Publishes the lines, and waits until they are stored.
 pub(crate) fn publish(place: &Place, lines: &str) -> Published {
-    publishing(place, lines, |_| "orders.new".to_owned()).end()
+    publishing(place, lines).end()
 }
 
 /// Repeats an exchange until the broker answers.

@@ -119,7 +119,11 @@ async fn session(
 ) -> anyhow::Result<()> {
     let (sink, connection) = Sink::connect(&arguments.database).await?;
     let group = Group::<(), anyhow::Error>::new(token);
-    group.spawn(task!("database", |_| -> anyhow::Result<()> { Ok(connection.await?) })).await;
+    // Ends with the worker, which still needs it when the token has fired.
+    let connected = task!("database", on_cancel = "cooperate", |_| -> anyhow::Result<()> {
+        Ok(connection.await?)
+    });
+    group.spawn(connected).await;
     sink.prepare().await?;
     let (sink, of) = (Arc::new(sink), arguments.partition);
     let consumer = pull::Config {

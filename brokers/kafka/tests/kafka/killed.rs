@@ -19,7 +19,7 @@ const WORK: Duration = Duration::from_millis(4);
 
 /// `JOBS`, or few.
 fn jobs() -> usize {
-    env::var("JOBS").ok().and_then(|jobs| jobs.parse().ok()).unwrap_or(4_000)
+    env::var("JOBS").ok().and_then(|jobs| jobs.parse().ok()).unwrap_or(2_000)
 }
 
 /// All members append to one file, whose order is that of the effects. The first line of a message is its effect; a reader
@@ -33,7 +33,7 @@ fn kills_lose_nothing_and_keep_the_order_of_keys() {
         || Worker::spawn(&cluster, folder.path(), "log", "all", WORK, &["--ordered"]).ready();
     let mut members: Vec<_> = (0..MEMBERS).map(|_| member()).collect();
 
-    let (kills, stops) = (2 + jobs / 4_000, 1 + jobs / 8_000);
+    let (kills, stops) = (1 + jobs / 4_000, 1 + jobs / 8_000);
     for step in 1..=kills + stops {
         let wanted = jobs * step / (kills + stops + 1);
         while members[0].lines().len() < wanted {
