@@ -105,5 +105,5 @@ pub(crate) fn main() -> ExitCode {
             say(&format!("CALLED {task}"));
             panic!("the callback is broken");
         })
-        .run(|token| app(token))
+        .run(app)
 }
