@@ -536,9 +536,7 @@ async fn a_map_runs_inside_a_stream() {
 fn results_of_a_runtime_that_is_gone_end() {
     let other = runtime();
     let mut results =
-        map_stream(&live(), stream::iter(0..3).chain(silence()), |token, n| double(token, n))
-            .limit(8)
-            .results();
+        map_stream(&live(), stream::iter(0..3).chain(silence()), double).limit(8).results();
     other.block_on(async {
         assert!(matches!(results.next().await, Some(Ok(0))));
         settle().await;

@@ -385,7 +385,7 @@ fn a_consumer_and_a_paused_worker_wake_each_other() {
 
 #[test]
 fn two_workers_share_the_end_of_a_pause() {
-    model(Some(2), || consumer_against_workers::<AsCompleted>(2, 2, 3));
+    model(Some(1), || consumer_against_workers::<AsCompleted>(2, 2, 3));
 }
 
 /// Invariant 9: a token ends the pause, what has finished is returned, and the consumer is woken at the end.
