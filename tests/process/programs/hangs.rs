@@ -4,6 +4,7 @@ use std::{
     future::{pending, poll_fn},
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use super::common::{say, wanted};
@@ -148,6 +149,8 @@ pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
         "ignores its token" => {
             pool.spawn(deaf).await?;
             ready(1).await;
+            token.cancelled().await;
+            pool.drain(Duration::from_millis(10)).await?;
         }
         "many" => {
             for _ in 0..40 {
