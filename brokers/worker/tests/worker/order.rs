@@ -96,7 +96,7 @@ async fn a_panic_passes_the_turn_of_its_key_on() {
 }
 
 #[supervised::test(start_paused = true)]
-async fn messages_that_wait_for_their_key_return_when_the_worker_stops() {
+async fn messages_that_wait_for_their_key_return_at_the_stop() {
     let token = CancellationToken::new();
     let long = [Act::Work(Duration::from_secs(600))];
     let (desk, queue) = (Desk::default().acts("a1", long), keyed());
