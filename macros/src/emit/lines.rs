@@ -152,7 +152,7 @@ enum Mark {
     /// `at(line, operand)`. `peeled` parentheses and invisible groups around the operand are removed, which would be
     /// linted as arguments of a call.
     Call { line: Span, peeled: usize },
-    /// `match operand { value => { store(line); value } }`, since a block that is an argument would be linted.
+    /// `match operand { value => { store(line); value } }`, since a block of one expression that is an argument would be linted.
     Block { line: Span, peeled: usize },
 }
 
@@ -239,7 +239,7 @@ impl VisitMut for Marker {
             };
             peeled += 1;
         }
-        let mark = if matches!(operand, Expr::Block(_)) {
+        let mark = if is_lone_expression(&operand) {
             Mark::Block { line, peeled }
         } else {
             Mark::Call { line, peeled }
@@ -503,6 +503,12 @@ fn regrouped(group: &Group, tokens: Vec<TokenTree>) -> Group {
     let mut regrouped = Group::new(group.delimiter(), tokens.into_iter().collect());
     regrouped.set_span(group.span());
     regrouped
+}
+
+/// Whether it is a block of one expression, which `unused_braces` reports as an argument. Any other block is an argument:
+/// Clippy reports it where `match` takes it.
+fn is_lone_expression(operand: &Expr) -> bool {
+    matches!(operand, Expr::Block(block) if matches!(block.block.stmts[..], [Stmt::Expr(_, None)]))
 }
 
 /// The operand as an argument, with the span that it had.

@@ -76,8 +76,8 @@ async fn sleeper() -> Hangs {
 #[supervised(on_cancel = "drop")]
 async fn handle(token: &CancellationToken) -> Hangs {
     // hangs: handle
-    let stored = store(token).await;
-    stored
+    store(token).await?;
+    Ok(())
 }
 
 #[supervised]

@@ -383,7 +383,7 @@ async fn calls_are_shown_as_a_chain() {
     #[supervised(name = "middle", on_cancel = "drop")]
     async fn middle(token: &CancellationToken) -> Done {
         // waits: middle
-        within(token, Duration::from_secs(60), |token| inner(token)).await?;
+        within(token, Duration::from_secs(60), inner).await?;
         Ok(())
     }
     #[supervised(name = "inner")]
@@ -605,7 +605,7 @@ async fn a_task_that_waits_for_a_permit_shows_no_line() {
     let (token, pool) = (CancellationToken::new(), Pool::new(1));
     let mut holder = pin!(queued(&token));
     assert!(testkit::poll_once(holder.as_mut()).is_pending());
-    pool.spawn(|token| holding(token)).await.unwrap();
+    pool.spawn(holding).await.unwrap();
     #[supervised(name = "queues inside", on_cancel = "drop")]
     async fn holding(token: &CancellationToken) -> Done {
         // waits: queues inside

@@ -102,7 +102,12 @@ fn groups_around_an_operand_are_removed() {
 }
 
 #[test]
-fn a_block_as_operand_is_matched() {
+fn a_block_of_statements_is_an_argument() {
+    becomes("f({ a; b }.await, 1).await;", "at(f(at({ a; b }).await, 1)).await;");
+}
+
+#[test]
+fn a_block_of_one_expression_is_matched() {
     let store = "__supervised_operand => { S; __supervised_operand }";
     becomes(
         "f({ a }.await, 1).await;",
