@@ -24,7 +24,7 @@ fn the_recorder_gets_the_numbers_of_the_page() {
 
     run(all(&CancellationToken::new()));
     let page = of("facade: \"all\"\\", Page::read(&prometheus::text()).samples);
-    assert_eq!(page.len(), 62);
+    assert_eq!(page.len(), 63);
     assert_eq!(published(&recorder(), "facade: \"all\"\\"), page);
 }
 
@@ -35,7 +35,7 @@ fn the_recorder_has_no_waits_of_a_function_without_a_limit() {
 
     run(never_waits(&CancellationToken::new()));
     let page = of("facade: never waits", Page::read(&prometheus::text()).samples);
-    assert_eq!(page.len(), 62 - 1 - 25, "neither the limit nor the waits");
+    assert_eq!(page.len(), 63 - 1 - 25, "neither the limit nor the waits");
     assert_eq!(published(&recorder(), "facade: never waits"), page);
 }
 
@@ -66,7 +66,7 @@ fn every_series_has_a_description_and_none_a_second_unit() {
     metrics::with_local_recorder(&recorder, publish_metrics);
     let text = recorder.handle().render();
     let page = Page::read(&text);
-    assert_eq!(page.families.len(), 6 + 2 * 3, "{:?}", page.families);
+    assert_eq!(page.families.len(), 7 + 2 * 3, "{:?}", page.families);
     for (name, _) in &page.families {
         assert!(text.contains(&format!("# HELP {name} ")), "{name}");
         assert!(!name.ends_with("_seconds"), "{name}");

@@ -44,8 +44,8 @@ fn a_function_has_all_its_series_from_its_first_use() {
         let expected = f64::from(u8::from(outcome == tokio_supervised::Outcome::Ok));
         assert_eq!(value(&samples, "supervised_tasks_finished_total", &labels), Some(expected));
     }
-    // Besides the 12: the other six outcomes, and the buckets of the histograms.
-    assert_eq!(samples.len(), 5 + 7 + 2 * (23 + 2), "{samples:#?}");
+    // Besides the 13: the other six outcomes, and the buckets of the histograms.
+    assert_eq!(samples.len(), 6 + 7 + 2 * (23 + 2), "{samples:#?}");
 }
 
 #[test]

@@ -79,7 +79,7 @@ std::thread_local! {
     static PASSED: Cell<Mark> = const { Cell::new(Mark::NONE) };
     /// The last run that was pending in the current poll of a task: its depth, and its address.
     static PENDED: Pended = const {
-        Pended { depth: Cell::new(NONE), run: Cell::new(0), own: Cell::new(None) }
+        Pended { depth: Cell::new(NONE), run: Cell::new(0), own: Cell::new(OwnLine::NONE) }
     };
 }
 
@@ -87,17 +87,36 @@ struct Pended {
     depth: Cell<usize>,
     run: Cell<usize>,
     /// The line of the run that the task drives, until the task takes it.
-    own: Cell<Option<OwnLine>>,
+    own: Cell<OwnLine>,
 }
 
-/// The line of the pending run that a task drives.
+/// The line of the pending run that a task drives, in one word: the mark, and above it three flags.
 #[derive(Clone, Copy)]
-pub(crate) struct OwnLine {
-    mark: Mark,
+pub(crate) struct OwnLine(u64);
+
+impl OwnLine {
+    const NONE: Self = Self(0);
+    const IS_PENDING: u64 = 1 << 32;
     /// It has passed a mark in this poll.
-    moved: bool,
+    const MOVED: u64 = 1 << 33;
     /// It waits in a call that has written its own frame.
-    in_call: bool,
+    const IN_CALL: u64 = 1 << 34;
+
+    #[inline]
+    fn new(mark: Mark, moved: bool, in_call: bool) -> Self {
+        let flags = Self::IS_PENDING | u64::from(moved) << 33 | u64::from(in_call) << 34;
+        Self(u64::from(mark.0) | flags)
+    }
+
+    #[inline]
+    fn mark(self) -> Mark {
+        Mark(self.0 as u32)
+    }
+
+    #[inline]
+    fn has(self, flag: u64) -> bool {
+        self.0 & flag != 0
+    }
 }
 
 /// No run was pending.
@@ -135,21 +154,22 @@ pub(crate) fn exit(outer: Mark) -> Mark {
 pub(crate) fn enter_task() {
     PENDED.with(|pended| {
         pended.depth.set(NONE);
-        pended.own.set(None);
+        pended.own.set(OwnLine::NONE);
     });
 }
 
 /// Ends a poll of a task. Returns the line of its run, if that is pending.
 #[inline]
 pub(crate) fn exit_task() -> Option<OwnLine> {
-    PENDED.with(|pended| pended.own.take())
+    let own = PENDED.with(|pended| pended.own.replace(OwnLine::NONE));
+    own.has(OwnLine::IS_PENDING).then_some(own)
 }
 
 /// Leaves the line of the pending run that a task drives for [`exit_task`]. `run` is its address.
 #[inline]
 pub(crate) fn leave_own(mark: Mark, moved: bool, run: usize) {
     PENDED.with(|pended| {
-        pended.own.set(Some(OwnLine { mark, moved, in_call: pended.depth.get() == 1 }));
+        pended.own.set(OwnLine::new(mark, moved, pended.depth.get() == 1));
         pended.depth.set(0);
         pended.run.set(run);
     });
@@ -196,9 +216,9 @@ impl Frames {
     /// Writes the line of the run that the task drives. `now` is the start of the poll.
     #[inline]
     pub(crate) fn set_own(&self, spec: &'static TaskSpec, own: OwnLine, now: Ticks) {
-        let OwnLine { mark, moved, in_call } = own;
-        let count = if in_call { None } else { Some(1) };
-        self.write(0, Frame { spec: spec.number(), mark }, count, moved, now);
+        let frame = Frame { spec: spec.number(), mark: own.mark() };
+        let count = if own.has(OwnLine::IN_CALL) { None } else { Some(1) };
+        self.write(0, frame, count, own.has(OwnLine::MOVED), now);
     }
 
     /// Writes the line of a call that is pending, at its depth among the runs of the task. `run` is its address.

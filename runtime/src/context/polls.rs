@@ -16,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use crate::clock::{AtomicTicks, Ticks};
+use crate::{
+    clock::{AtomicTicks, Ticks},
+    context::tree::OnThread,
+};
 
 /// How many watches there are.
 static WATCHES: AtomicUsize = AtomicUsize::new(0);
@@ -110,8 +113,10 @@ pub(crate) struct WatchedPoll {
 impl WatchedPoll {
     /// A poll of this thread starts now.
     #[inline]
-    pub(crate) fn start(now: Ticks) -> Option<Self> {
-        if WATCHES.load(Ordering::Relaxed) == 0 { None } else { Self::start_watched(now) }
+    pub(crate) fn start(now: Ticks, thread: OnThread) -> Option<Self> {
+        let is_watched = WATCHES.load(Ordering::Relaxed) > 0;
+        // A thread for blocking work is there to be blocked.
+        (is_watched && thread != OnThread::Blocking).then(|| Self::start_watched(now))?
     }
 
     #[inline(never)]
@@ -144,10 +149,10 @@ mod tests {
     fn the_end_of_a_poll_restores_the_one_around_it() {
         let watch = Watch::start();
         let (first, second) = (Ticks::now(), Ticks::now());
-        let outer = WatchedPoll::start(first);
+        let outer = WatchedPoll::start(first, OnThread::Worker);
         assert!(own() == Some(first));
         let unwound = std::panic::catch_unwind(|| {
-            let _inner = WatchedPoll::start(second);
+            let _inner = WatchedPoll::start(second, OnThread::Worker);
             assert!(own() == Some(second));
             std::panic::resume_unwind(Box::new(()));
         });

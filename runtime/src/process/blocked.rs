@@ -162,7 +162,7 @@ fn report(blocked: &[Blocked], on_blocked: Option<&OnBlocked>) {
 #[cfg(all(test, not(supervised_loom)))]
 mod tests {
     use super::*;
-    use crate::context::polls::WatchedPoll;
+    use crate::context::{polls::WatchedPoll, tree::OnThread};
 
     const LIMIT: Duration = Duration::from_millis(20);
 
@@ -170,7 +170,7 @@ mod tests {
     fn look_in_a_poll(overslept: Duration, mut done: impl FnMut(&[Blocked], Duration) -> bool) {
         let watch = Watch::start();
         let started = Ticks::now();
-        let _poll = WatchedPoll::start(started);
+        let _poll = WatchedPoll::start(started, OnThread::Worker);
         let mut polls = Polls { limit: LIMIT, seen: Vec::new() };
         loop {
             let mut blocked = polls.look(watch.threads(), overslept);

@@ -33,7 +33,6 @@ use crate::{
     context::cancel_waker::CancelWaker,
     context::lines,
     context::polls::WatchedPoll,
-    context::tree::OnThread,
     context::tree::ScopeNode,
     context::tree::TaskRecord,
     error::{Cancelled, Origin, TaskError},
@@ -277,9 +276,7 @@ fn in_poll<R>(
     if first {
         span.iter().for_each(|span| events::task_started(span));
     }
-    // A thread for blocking work is there to be blocked.
-    let is_worker = record_of(record).thread() != OnThread::Blocking;
-    let watched = if is_worker { WatchedPoll::start(now) } else { None };
+    let watched = WatchedPoll::start(now, record_of(record).thread());
     let polled = context::in_task(record, || poll(now));
     drop(watched);
     let record = record_of(record);
