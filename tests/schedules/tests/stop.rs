@@ -56,12 +56,12 @@ async fn feed(
         let has_fired = token.is_cancelled();
         let taken = match below(3) {
             0 => match pool.spawn(|token| task(token, what, seen, alive)).await {
-                Ok(()) => true,
+                Ok(_) => true,
                 Err(SpawnError::Closed(_)) => false,
                 Err(error) => panic!("{error}"),
             },
             1 => match pool.try_spawn(|token| task(token, what, seen, alive)) {
-                Ok(()) => true,
+                Ok(_) => true,
                 Err(TrySpawnError::Full) => {
                     assert!(!has_fired, "a stopped pool is closed");
                     false

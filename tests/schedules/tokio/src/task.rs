@@ -12,7 +12,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll, Wake, Waker, ready},
 };
 
 use pin_project_lite::pin_project;
@@ -51,8 +51,46 @@ pub fn try_id() -> Option<Id> {
 /// A handle that can be awaited. Dropping it detaches the task.
 #[derive(Debug)]
 pub struct JoinHandle<T> {
-    inner: shuttle::future::JoinHandle<T>,
+    inner: shuttle::future::JoinHandle<()>,
     task: Spawned,
+    output: Arc<Output<T>>,
+}
+
+/// The output of a task. The engine would drop one that nobody takes after the thread-locals of the task; tokio drops it
+/// in the task, or where the handle is dropped.
+#[derive(Debug)]
+struct Output<T> {
+    value: Mutex<Option<T>>,
+    is_detached: AtomicBool,
+}
+
+impl<T> Output<T> {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { value: Mutex::new(None), is_detached: AtomicBool::new(false) })
+    }
+
+    fn put(&self, value: T) {
+        let before = self.value().replace(value);
+        drop(before);
+        if self.is_detached.load(SeqCst) {
+            drop(self.take());
+        }
+    }
+
+    fn take(&self) -> Option<T> {
+        self.value().take()
+    }
+
+    fn value(&self) -> MutexGuard<'_, Option<T>> {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        self.output.is_detached.store(true, SeqCst);
+        drop(self.output.take());
+    }
 }
 
 /// A task, shared by itself and its handle.
@@ -83,7 +121,10 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        pin!(&mut self.inner).poll(cx)
+        let ended = ready!(pin!(&mut self.inner).poll(cx));
+        let taken =
+            || self.output.take().expect("the output of a task that has ended is taken once");
+        Poll::Ready(ended.map(|()| taken()))
     }
 }
 
@@ -93,8 +134,10 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let task = Spawned::new();
-    of(shuttle::future::spawn(remembering(future, Some(task.clone()))), task)
+    let (task, output) = (Spawned::new(), Output::new());
+    let stored = output.clone();
+    let future = async move { stored.put(future.await) };
+    of(shuttle::future::spawn(remembering(future, Some(task.clone()))), task, output)
 }
 
 /// Like [`spawn`], without `Send`.
@@ -103,8 +146,10 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let task = Spawned::new();
-    of(shuttle::future::spawn_local(remembering(future, Some(task.clone()))), task)
+    let (task, output) = (Spawned::new(), Output::new());
+    let stored = output.clone();
+    let future = async move { stored.put(future.await) };
+    of(shuttle::future::spawn_local(remembering(future, Some(task.clone()))), task, output)
 }
 
 /// The same for a closure.
@@ -116,9 +161,13 @@ where
     spawn(async { run() })
 }
 
-fn of<T>(inner: shuttle::future::JoinHandle<T>, task: Spawned) -> JoinHandle<T> {
+fn of<T>(
+    inner: shuttle::future::JoinHandle<()>,
+    task: Spawned,
+    output: Arc<Output<T>>,
+) -> JoinHandle<T> {
     tasks().push(inner.abort_handle());
-    JoinHandle { inner, task }
+    JoinHandle { inner, task, output }
 }
 
 impl Spawned {
