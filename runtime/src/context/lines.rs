@@ -14,8 +14,8 @@
 //!    a line is never shown with a file of another hash. (`a_block_polled_elsewhere_shows_its_own_file`)
 //! 4. The time of a wait starts again with each mark: a loop that waits at one line shows its last wait.
 //!    (`a_loop_shows_the_time_of_its_last_wait`)
-//! 5. Other threads may read the frames while a poll writes them. A reader keeps what it read only if no poll began or
-//!    ended meanwhile. Each frame is one atomic, so that no name gets the line of another function.
+//! 5. Other threads may read the frames while a poll writes them. A reader keeps what it read only if the task was
+//!    pending before and after; a whole poll in between may mix the frames of two waits. Each frame is one atomic, so that no name gets the line of another function.
 //!
 //! The tests are in `tests/spec/behaviour/lines.rs`.
 

@@ -191,6 +191,7 @@ pub(crate) fn set_restarted() {
     with_own_record(|record| {
         record.set_restarting(false);
         record.set_waiting(false);
+        record.frames().clear();
         if let Some(service) = record.scope().service() {
             service.wake_owner();
         }

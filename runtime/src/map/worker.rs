@@ -84,6 +84,8 @@ where
     starting: bool,
     /// Whether this worker has no item yet, and is not the first one.
     is_new: bool,
+    /// Whether its record shows that it has no run.
+    is_idle: bool,
     /// Whether it may be in the queue for the source.
     queued: bool,
     /// The source, while its stream is pending.
@@ -196,6 +198,7 @@ where
             starting: first.is_none(),
             is_new: first.is_none(),
             first,
+            is_idle: false,
             queued: false,
             reading: None,
             wakes: Wakes::default(),
@@ -256,6 +259,15 @@ where
         }
     }
 
+    /// Shows that the worker has no run: it waits for an item, or for the consumer of the results.
+    #[cold]
+    fn show_idle(&mut self) {
+        self.is_idle = true;
+        self.record.frames().clear();
+        self.record.set_tuning(None);
+        self.record.set_waiting(true);
+    }
+
     /// Drives one run after another, until one is pending or there is nothing more to do.
     fn drive(&mut self, now: Ticks, cx: &mut Context<'_>) -> Poll<()> {
         let mut now = Some(now);
@@ -301,12 +313,22 @@ where
                 }
                 _ => None,
             };
-            if !ready!(self.poll_next(&mut done, cx)) {
-                self.finish();
-                return Poll::Ready(());
+            match self.poll_next(&mut done, cx) {
+                Poll::Pending => {
+                    self.show_idle();
+                    return Poll::Pending;
+                }
+                Poll::Ready(false) => {
+                    self.finish();
+                    return Poll::Ready(());
+                }
+                Poll::Ready(true) => {}
             }
             // An item was read since.
             now = None;
+            if std::mem::take(&mut self.is_idle) {
+                self.record.set_waiting(false);
+            }
             self.record.reset_clock();
             self.set_tuning();
         }

@@ -18,8 +18,8 @@ use tokio::{
     task::LocalSet,
 };
 use tokio_supervised::{
-    CancellationToken, Group, LiveTask, Pool, SupervisedFuture, TaskError, TaskState, map, shield,
-    supervised, task, tasks, within,
+    CancellationToken, Group, LiveTask, Pool, SupervisedFuture, TaskError, TaskState, map,
+    map_stream, shield, supervised, task, tasks, within,
 };
 
 use testkit::{in_time, turn};
@@ -737,4 +737,28 @@ fn lines_do_not_change_the_size_of_a_future() {
     let token = CancellationToken::new();
     let (with, without) = (with(&token, vec![1]), without(&token, vec![1]));
     assert_eq!(size_of_val(&with), size_of_val(&without));
+}
+
+#[tokio::test]
+async fn a_worker_of_a_map_without_an_item_shows_no_line() {
+    #[supervised(name = "lines: idle worker")]
+    async fn pends(n: u32) -> Result<u32, TaskError> {
+        tokio::task::yield_now().await;
+        Ok(n)
+    }
+
+    let (items, mut queue) = mpsc::unbounded_channel();
+    let queue = futures::stream::poll_fn(move |cx| queue.poll_recv(cx));
+    let token = CancellationToken::new();
+    let mut results =
+        map_stream(&token, queue, |token, n| pends(token, n).label(n)).limit(2).unordered();
+    for n in 0..10 {
+        items.send(n).unwrap();
+        assert_eq!(in_time(results.next()).await.unwrap().unwrap(), n);
+        turn().await;
+        for task in tasks().iter().filter(|task| task.name == "lines: idle worker") {
+            let shown = (task.state, task.waiting_at(), task.label());
+            assert_eq!(shown, (TaskState::Waiting, None, None), "{task}");
+        }
+    }
 }
