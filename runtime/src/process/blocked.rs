@@ -61,11 +61,12 @@ fn run(watch: &Watch, limit: Duration, on_blocked: Option<&OnBlocked>, stop: &mp
     while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(pause) {
         // A pause that is twice as long was stopped with the process.
         let overslept = looked.elapsed().saturating_sub(2 * pause);
-        looked = Instant::now();
         let blocked = polls.look(watch.threads(), overslept);
         if !blocked.is_empty() {
             report(&blocked, on_blocked);
         }
+        // A report may take long: it is no pause.
+        looked = Instant::now();
     }
 }
 
@@ -117,7 +118,9 @@ impl Polls {
                     stopped: Duration::ZERO,
                 },
             };
-            seen.stopped += overslept;
+            // Only what falls into the poll.
+            let elapsed = Duration::from_nanos(since.elapsed_nanos());
+            seen.stopped = (seen.stopped + overslept).min(elapsed);
             self.seen.push(seen);
         }
         let blocked = self.seen.iter().filter_map(|seen| {
