@@ -34,6 +34,8 @@ const WATCHED: u32 = 1 << 4;
 /// The record has the token of the body.
 const HAS_TOKEN: u32 = 1 << 5;
 const ENDED: u32 = 1 << 6;
+/// A handle was the first to abort it, maybe after a cancellation.
+const ABORTED_BY_HANDLE: u32 = 1 << 7;
 /// The outcome of a task that has ended is in the bits from here on.
 const OUTCOME: u32 = 8;
 
@@ -67,6 +69,12 @@ impl Requests {
         self.0 & BY_HANDLE != 0
     }
 
+    /// Whether a handle was the first to abort the task. Its scope, or the token of its pool, may have cancelled it before.
+    #[inline]
+    pub(crate) fn is_aborted_by_handle(self) -> bool {
+        self.0 & ABORTED_BY_HANDLE != 0
+    }
+
     /// Whether there is none.
     #[inline]
     pub(crate) fn is_empty(self) -> bool {
@@ -93,7 +101,10 @@ impl Control {
     pub(super) fn abort_by_handle(&self, is_stopping: bool) -> bool {
         self.request(|flags| {
             let is_first = !is_stopping && flags & (ABORTED | CANCELLED) == 0;
-            ABORTED | if is_first { BY_HANDLE } else { 0 }
+            let is_abort_first = flags & ABORTED == 0;
+            ABORTED
+                | if is_first { BY_HANDLE } else { 0 }
+                | if is_abort_first { ABORTED_BY_HANDLE } else { 0 }
         })
     }
 

@@ -295,7 +295,9 @@ impl TaskRecord {
     #[inline]
     pub(crate) fn set_ended(&self, outcome: Outcome) {
         if self.state.control.set_ended(outcome) {
-            drop(self.links().token.take());
+            let token = self.links().token.take();
+            // Outside the lock: it takes those of the tokens around.
+            drop(token);
         }
     }
 

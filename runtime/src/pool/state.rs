@@ -15,7 +15,7 @@
 //! 8. If code other than the pool fires the token, the token is replaced before the next task is created: later tasks
 //!    are not cancelled by it. After the pool itself, or the token of `stop_with`, has cancelled, its token is not
 //!    replaced. A task keeps the token, scope and cancel waker that it was spawned with.
-//! 9. No token is checked under the lock: the call that fires the token of `stop_with` calls the cancel waker, which
+//! 9. The token of the pool is not checked under the lock: the call that fires the token of `stop_with` calls the cancel waker, which
 //!    takes the lock. Otherwise both could wait for each other.
 //!
 //! `pool/state/loom.rs` checks 1, 2, 3, 6, 7 and 8 for every interleaving, `tests/schedules/tests/stop.rs` 1, 2 and 8 for
@@ -334,7 +334,12 @@ impl PoolState {
             Activity::NotStarted if unwinds && record.id().is_none() => return,
             _ => UnfinishedReason::RuntimeGone,
         };
+        let by_handle = record.control().requests().is_aborted_by_handle();
         let mut state = self.lock();
+        // What a handle has aborted was cut by no one else, even if `stop_with` had cancelled it.
+        if by_handle && !state.drains.has_cancelled && !state.dropped {
+            return;
+        }
         let is_closed = state.closed;
         state.not_finished.add(record, why, is_closed);
     }

@@ -3,9 +3,10 @@
 use std::{fmt, panic::Location, sync::Arc};
 
 use crate::{
+    cause::Cause,
     context::cancel_waker::CancelWaker,
     context::tree::TaskRecord,
-    error::TaskError,
+    error::{Cancelled, TaskError},
     function::TaskSpec,
     function::limit::{Permit, Slot},
     outcome::Outcome,
@@ -126,6 +127,10 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
     fn aborted(self, record: &Arc<TaskRecord>, _: fn(TaskError) -> E) -> Output<T, E> {
         if !is_stopped_by_handle(record) {
             self.pool.on_aborted(record);
+        } else if record.control().is_unawaited() {
+            let origin = record.origin();
+            let error = Cancelled::new(origin.clone(), Cause::Handle).to_string();
+            events::pool_task_failed(Level::DEBUG, &origin.title(), Outcome::Dropped, &error);
         }
         None
     }

@@ -130,6 +130,8 @@ impl TaskHandle {
     }
 
     /// Whether the task has ended: its values are dropped, and its slot is free. True if nothing was spawned.
+    ///
+    /// It may follow the return of a `join` or a `drain` by a moment; [`ended`](Self::ended) waits for it.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.record().is_none_or(|record| record.control().outcome().is_some())

@@ -384,3 +384,16 @@ async fn a_pool_with_tasks_cannot_be_configured() {
     pool.spawn(never).await.unwrap();
     _ = pool.stopping(SECOND);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_aborted_by_its_handle_after_the_stop_was_not_cut() {
+    let token = CancellationToken::new();
+    let pool = Pool::new(1).stop_with(&token);
+    let handle = pool.spawn(deaf).await.unwrap().handle();
+    turn().await;
+    token.cancel();
+    turn().await;
+    handle.abort();
+    assert_eq!(in_time(handle.ended()).await, Outcome::Cancelled);
+    in_time(pool.drain(SECOND)).await.unwrap();
+}
