@@ -119,6 +119,7 @@ fn every_example_is_linked_from_the_cookbook() {
 
 const EXAMPLES: &[&str] = &[
     "fetch_all",
+    "etl",
     "tcp_server",
     "queue_workers",
     "flusher",

@@ -89,11 +89,15 @@ async fn a_client_that_waits_is_answered_once_its_body_is_on_disk() {
 
 #[tokio::test]
 async fn a_client_that_stops_waiting_loses_nothing() {
-    let saver = Saver::start(["--slots", "1", "--delay", "0.2"]);
-    let mut connection = Connection::open(&saver.address).await.unwrap();
-    connection.send(WAITING).await.unwrap();
-    // The slot is taken once this one is refused.
-    while request(&saver.address, "POST", "/save", b"other").await.status != 503 {}
+    let (saver, connection) = loop {
+        let saver = Saver::start(["--slots", "1", "--delay", "0.2"]);
+        let mut connection = Connection::open(&saver.address).await.unwrap();
+        connection.send(WAITING).await.unwrap();
+        // If this one is refused, the only slot is taken. Otherwise it came first.
+        if request(&saver.address, "POST", "/save", b"other").await.status == 503 {
+            break (saver, connection);
+        }
+    };
     drop(connection);
     saver.terminate();
     let (ended, files) = saver.end().await;
