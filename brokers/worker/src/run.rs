@@ -3,9 +3,10 @@
 //! Invariants
 //!
 //! 1. A slot is held before a message is requested. (`no_more_messages_are_pulled_than_slots_are_free`)
-//! 2. Every delivery that a pull returns gets a task, also after the token has fired: none is dropped unsettled.
+//! 2. Every delivery that was requested gets a task, also after the token has fired: none is dropped unsettled.
 //!    (`messages_of_the_last_pull_are_handled`)
-//! 3. Every wait ends when the token fires, a stuck pull after [`PULLING`]. (`a_stuck_queue_does_not_hold_the_drain`)
+//! 3. Every wait ends when the token fires, a stuck pull after [`PULLING`]. (`a_stuck_queue_does_not_hold_the_drain`,
+//!    `messages_beyond_the_room_do_not_hold_the_drain`)
 //! 4. A lost connection ends no message. (`a_lost_connection_is_replaced_and_ends_no_message`)
 
 use std::{
@@ -167,9 +168,15 @@ where
             // More messages than were requested wait for a slot each.
             let slot = match slots.pop() {
                 Some(slot) => slot,
-                None => match pool.reserve().await {
-                    Ok(slot) => slot,
-                    Err(_) => return Ok(()),
+                None => match token.run_until_cancelled(pool.reserve()).await {
+                    Some(Ok(slot)) => slot,
+                    Some(Err(_)) | None => {
+                        warn!(
+                            id = delivery.id(),
+                            "the queue returned more messages than were requested: those without a slot are delivered again"
+                        );
+                        return Ok(());
+                    }
                 },
             };
             shared.meter.consumed();
