@@ -19,6 +19,9 @@ pub enum Class {
     /// Another attempt fails too: the message is wrong.
     Permanent,
     /// Something outside is away, such as a database: other messages would fail too. It is not counted as an attempt.
+    ///
+    /// The message waits in its slot. If the worker stops or is killed meanwhile, the next delivery counts towards the
+    /// limit of deliveries, see [`Worker::attempts`].
     External,
 }
 
@@ -139,8 +142,14 @@ where
 
     /// How often a message may fail before it becomes a dead letter. [`Class::External`] failures do not count.
     ///
-    /// A message that was delivered more than twice as often becomes a dead letter without another start: it has killed
-    /// its workers.
+    /// A message that was delivered more than twice as often is not started again: it may have killed its workers. It
+    /// becomes a dead letter. Without [`dead_letters`](Self::dead_letters) it is kept: it returns to the queue after the
+    /// longest wait of [`retry`](Self::retry) with an `ERROR`, until `attempts` is raised or a destination is set. If the
+    /// worker is [`ordered`](Self::ordered), the others of its key do not wait for it.
+    ///
+    /// Brokers count every delivery. One that ended with a kill or with the drain of a worker therefore counts, also if
+    /// the message only waited: in its slot after an [`External`](Class::External) failure, or for its key. If a
+    /// message may meet many restarts, as during a long outage of a database, raise `attempts`.
     ///
     /// # Panics
     ///
@@ -181,7 +190,8 @@ where
 
     /// Where dead letters are stored: a subject of JetStream, a topic of Kafka.
     ///
-    /// Without it, a message that is given up is logged at `ERROR` with its id and its reason, and removed.
+    /// Without it, a message that is given up is logged at `ERROR` with its id and its reason, and removed. One that was
+    /// delivered too often is kept, see [`attempts`](Self::attempts).
     pub fn dead_letters(mut self, destination: impl Into<Arc<str>>) -> Self {
         self.settings.dead_letters = Some(destination.into());
         self
