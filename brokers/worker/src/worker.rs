@@ -85,6 +85,8 @@ impl Class {
 /// # Which settings belong together
 ///
 /// - `drain` must fit into the grace of main, which must fit into that of the orchestrator.
+/// - A supervised function that awaits [`run`](Self::run) needs `grace = "none"`: the last pull (at most 3 s), the drain
+///   (20 s) and the close (at most 10 s) take longer than its default grace of 20 s. The grace of main bounds it.
 /// - The timeout of the function should be at most `drain` less 5 s: the drain cancels what still runs then.
 /// - The queue compares the rest with the broker's settings at the start, such as JetStream's `ack_wait`.
 #[must_use = "a worker does nothing until `run` is awaited"]
@@ -263,7 +265,7 @@ where
     /// # Cancel safety
     ///
     /// If the future is dropped, its messages are cancelled and aborted, and one `WARN` names them. The broker delivers
-    /// them again.
+    /// them again. A supervised function drops it at the end of its grace; write `grace = "none"`.
     pub async fn run<S>(self, token: &CancellationToken) -> Result<(), WorkerError>
     where
         F: Fn(CancellationToken, <Q::Delivery as Delivery>::Body) -> S + Send + Sync + 'static,

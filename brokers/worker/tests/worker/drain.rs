@@ -155,6 +155,29 @@ async fn two_workers_share_a_queue() {
     assert_eq!(desk.most(), 4);
 }
 
+#[supervised(name = "orders", grace = "none")]
+async fn orders(
+    token: &CancellationToken,
+    desk: Desk,
+    queue: MemoryQueue<String>,
+) -> Result<(), WorkerError> {
+    desk.worker(queue).drain(40 * SECOND).run(token).await
+}
+
+#[supervised::test(start_paused = true)]
+async fn a_supervised_function_without_grace_drains_fully() {
+    let (queue, token) = (queue(["1"]), CancellationToken::new());
+    // Longer than the default grace after the token.
+    let desk = Desk::default().acts("1", [Act::Work(30 * SECOND)]);
+    let stop = async {
+        sleep(SECOND).await;
+        token.cancel();
+    };
+    let run = async { orders(&token, desk.clone(), queue.clone()).await };
+    beside(run, stop).await.0.unwrap();
+    assert!(queue.is_empty());
+}
+
 /// A queue that refuses the settings from its `refused`th connection on.
 struct Contradicting {
     queue: MemoryQueue<String>,
