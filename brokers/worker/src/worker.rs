@@ -147,7 +147,7 @@ where
     /// A message that was delivered more than twice as often is not started again: it may have killed its workers. It
     /// becomes a dead letter. Without [`dead_letters`](Self::dead_letters) it is kept: it returns to the queue after the
     /// longest wait of [`retry`](Self::retry) with an `ERROR`, until `attempts` is raised or a destination is set. If the
-    /// worker is [`ordered`](Self::ordered), the others of its key do not wait for it.
+    /// worker is [`ordered`](Self::ordered), it does not hold back the others of its key.
     ///
     /// Brokers count every delivery. One that ended with a kill or with the drain of a worker therefore counts, also if
     /// the message only waited: in its slot after an [`External`](Class::External) failure, or for its key. If a
