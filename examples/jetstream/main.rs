@@ -80,15 +80,23 @@ async fn order(database: Arc<Client>, order: Order) -> anyhow::Result<()> {
 }
 
 /// One session with the database. If it is lost, the worker stops, and the next run connects again.
-#[supervised(name = "work", restart = "on-failure", backoff = "100ms..5s", max_restarts = "60/1m")]
+// A grace would cut the drain; main's grace bounds it.
+#[supervised(
+    name = "work",
+    grace = "none",
+    restart = "on-failure",
+    backoff = "100ms..5s",
+    max_restarts = "60/1m"
+)]
 async fn work(token: &CancellationToken, broker: jetstream::Context) -> anyhow::Result<()> {
     let (database, connection) =
         tokio_postgres::connect(&std::env::var("DATABASE")?, NoTls).await?;
     let group = Group::<(), anyhow::Error>::new(token);
     // Ends with the worker, which still needs it when the token has fired.
-    let connected = task!("database", on_cancel = "cooperate", |_| -> anyhow::Result<()> {
-        Ok(connection.await?)
-    });
+    let connected =
+        task!("database", on_cancel = "cooperate", grace = "none", |_| -> anyhow::Result<()> {
+            Ok(connection.await?)
+        });
     group.spawn(connected).await;
     database.batch_execute(SCHEMA).await?;
     let database = Arc::new(database);
@@ -96,7 +104,9 @@ async fn work(token: &CancellationToken, broker: jetstream::Context) -> anyhow::
     let queue = tokio_supervised_jetstream::queue(broker, "ORDERS", consumer).decode(read);
     let worker = Worker::new(queue, move |token, it| order(token, database.clone(), it));
     let worker = worker.classify(class).dead_letters("orders.dead");
-    let run = task!("worker", |token| -> anyhow::Result<()> { Ok(worker.run(&token).await?) });
+    let run = task!("worker", grace = "none", |token| -> anyhow::Result<()> {
+        Ok(worker.run(&token).await?)
+    });
     group.spawn(run).await;
     group.join().await?;
     Ok(())

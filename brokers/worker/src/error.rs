@@ -52,9 +52,10 @@ impl Error for SettingError {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WorkerError {
-    /// Settings contradict each other. Nothing was pulled since the last connection.
+    /// Settings contradict each other. Nothing was pulled since the last connection, and earlier messages were drained.
     Setting(SettingError),
-    /// Some messages did not finish within the drain: the broker delivers them again.
+    /// Some messages did not finish within the drain: the broker delivers them again. Takes precedence over the other
+    /// reasons.
     ///
     /// An error that carries it ends [`#[supervised::main]`](macro@tokio_supervised::supervised::main) with exit code
     /// 75.

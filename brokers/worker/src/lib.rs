@@ -49,7 +49,8 @@
 //!   and becomes a dead letter after [`attempts`](Worker::attempts). A permanent one becomes a dead letter at once. An
 //!   external one (the database is away) is not the message's fault: it waits in its slot and is tried again.
 //! - **A message that kills its worker** is given up without another start once it was delivered more than twice as
-//!   often as `attempts` allows.
+//!   often as `attempts` allows. Deliveries that a drain ended count too. It is removed only if
+//!   [`dead_letters`](Worker::dead_letters) is set.
 //! - **Reconnects** with a backoff, for as long as the broker is away.
 //! - **Drains.** When the token fires, it requests no more messages, finishes those that it has, and returns the others
 //!   to the queue.

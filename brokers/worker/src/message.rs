@@ -7,7 +7,9 @@
 //! 2. After its token has fired no attempt starts, and a failure returns the message to the queue: nothing is given up
 //!    because the worker stops. (`a_message_that_is_cancelled_returns_to_the_queue`) A wait in a slot does not delay the
 //!    drain. (`a_message_that_waits_for_a_retry_in_its_slot_returns`)
-//! 3. Progress is reported from its start to its settlement, also between attempts and while it waits for its key.
+//! 3. A message that was delivered too often is not started, and removed only if a dead letter is stored.
+//!    (`a_message_that_kills_its_workers_is_given_up_unstarted`, `an_unstarted_message_is_never_removed_unstored`)
+//! 4. Progress is reported from its start to its settlement, also between attempts and while it waits for its key.
 //!    (`progress_continues_between_attempts`)
 
 use std::{
@@ -112,11 +114,25 @@ where
     S: Future<Output = Result<(), E>>,
     E: fmt::Display,
 {
-    let Settings { attempts, ordered, .. } = shared.settings;
+    let Settings { attempts, ordered, ref dead_letters, .. } = shared.settings;
     let delivered = delivery.delivered();
     if delivered > attempts.saturating_mul(DELIVERIES_PER_ATTEMPT) {
         let times = delivered - 1;
-        return Disposition::DeadLetter(format!("{times} deliveries, and none of them ended"));
+        let reason =
+            format!("not started: none of {times} earlier deliveries was reported as done");
+        if dead_letters.is_some() {
+            return Disposition::DeadLetter(reason);
+        }
+        // Drains and kills also count as deliveries: it may be a message that nothing is wrong with.
+        let after = shared.retry.longest;
+        error!(
+            id = delivery.id(),
+            delivered,
+            ?after,
+            reason,
+            "kept: there is no dead-letter destination"
+        );
+        return Disposition::RetryAfter(after);
     }
     let (mut retried, mut external) = (0, 0);
     loop {

@@ -6,9 +6,10 @@
 //!    handed out by the loop, before the tasks exist. (`messages_of_a_key_run_one_at_a_time_in_order`)
 //! 2. A turn ends when it is dropped, however its task ended: the next message never waits for ever.
 //!    (`a_panic_passes_the_turn_of_its_key_on`)
-//! 3. If a message returns to the queue, so do those of its key that wait for it: none runs before it.
-//!    (`a_message_that_returns_takes_those_behind_it_along`)
-//! 4. The map has at most twice as many keys as there are slots. (`ended_keys_are_forgotten`)
+//! 3. If a message returns to the queue, so do those of its key that wait for it, also those that are pulled later: none
+//!    runs before it. (`a_message_that_returns_takes_those_behind_it_along`, `a_returned_key_is_not_forgotten`)
+//! 4. The map has at most twice as many keys as there are slots, and those of returned messages. These exist only after
+//!    the token has fired, when the worker requests no more messages. (`ended_keys_are_forgotten`)
 
 use std::collections::HashMap;
 
@@ -35,8 +36,17 @@ impl Turns {
     /// The next turn of a key.
     pub(crate) fn next(&mut self, key: &[u8]) -> Turn {
         if self.tails.len() >= self.most {
-            // At most one for each slot is left.
-            self.tails.retain(|_, tail| tail.try_recv() == Err(TryRecvError::Empty));
+            // At most one for each slot is left, and those of returned messages.
+            self.tails.retain(|_, tail| match tail.try_recv() {
+                Ok(()) => {
+                    // The value was taken out, and the next message of the key needs it.
+                    let (sender, returned) = oneshot::channel();
+                    *tail = returned;
+                    sender.send(()).is_ok()
+                }
+                Err(TryRecvError::Empty) => true,
+                Err(TryRecvError::Closed) => false,
+            });
         }
         let (next, tail) = oneshot::channel();
         let before = self.tails.insert(key.to_vec(), tail);
@@ -79,5 +89,15 @@ mod tests {
         assert!(turns.tails.contains_key(&b"kept"[..]));
         assert!(turns.next(b"kept").before.is_some());
         drop(kept);
+    }
+
+    #[tokio::test]
+    async fn a_returned_key_is_not_forgotten() {
+        let mut turns = Turns::new(2);
+        turns.next(b"returned").return_to_queue();
+        for key in 0..10_u32 {
+            drop(turns.next(&key.to_le_bytes()));
+        }
+        assert!(!turns.next(b"returned").wait().await);
     }
 }

@@ -13,7 +13,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// checks:
 ///
 /// 1. [`connect`](Self::connect) is called first, and again after each error. It replaces the connection.
-/// 2. [`pull`](Self::pull) returns at most `room` messages, and returns without one after about a second.
+/// 2. [`pull`](Self::pull) returns at most `room` messages, and returns without one after about a second. Messages
+///    beyond `room` wait for a slot. The worker drops them once its token has fired.
 /// 3. Messages that were not settled are delivered again: after a timeout of the broker, or if their worker is gone.
 ///
 /// ```

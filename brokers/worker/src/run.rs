@@ -3,10 +3,13 @@
 //! Invariants
 //!
 //! 1. A slot is held before a message is requested. (`no_more_messages_are_pulled_than_slots_are_free`)
-//! 2. Every delivery that a pull returns gets a task, also after the token has fired: none is dropped unsettled.
+//! 2. Every delivery that was requested gets a task, also after the token has fired: none is dropped unsettled.
 //!    (`messages_of_the_last_pull_are_handled`)
-//! 3. Every wait ends when the token fires, a stuck pull after [`PULLING`]. (`a_stuck_queue_does_not_hold_the_drain`)
+//! 3. Every wait ends when the token fires, a stuck pull after [`PULLING`]. (`a_stuck_queue_does_not_hold_the_drain`,
+//!    `messages_beyond_the_room_do_not_hold_the_drain`)
 //! 4. A lost connection ends no message. (`a_lost_connection_is_replaced_and_ends_no_message`)
+//! 5. The messages know that the worker stops, also if its token has not fired.
+//!    (`a_setting_error_after_a_reconnect_ends_the_waits`)
 
 use std::{
     fmt,
@@ -22,7 +25,7 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 use tokio_supervised::{CancellationToken, Pool, Ready, Slot, SupervisedFuture};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     backoff::Backoff,
@@ -63,17 +66,22 @@ where
     let Plan { handle, settings, retry, reconnect, classify, ready } = plan;
     let meter = Meter::new(queue.system(), queue.destination());
     let unsettled = AtomicUsize::new(0);
-    let stopping = token.clone();
+    let stopping = token.child_token();
     let shared = Shared { handle, classify, retry, settings, meter, stopping, unsettled };
     let shared = Arc::new(shared);
     let pool = Pool::new(shared.settings.slots);
 
     let consumed = consume(token, &mut queue, &pool, &shared, reconnect, ready.as_ref()).await;
+    if let Err(error) = &consumed {
+        // The drain may take its whole limit, and its error is the one that is returned.
+        error!(%error, "the settings of the worker contradict each other: it stops");
+    }
+    shared.stopping.cancel();
     let drained = pool.drain(shared.settings.drain).await;
     let closed = timeout(CLOSING, queue.close()).await;
 
-    consumed.map_err(WorkerError::Setting)?;
     drained.map_err(WorkerError::Unfinished)?;
+    consumed.map_err(WorkerError::Setting)?;
     match closed {
         Ok(closed) => closed.map_err(|error| WorkerError::Close(error.into()))?,
         Err(elapsed) => return Err(WorkerError::Close(elapsed.into())),
@@ -167,9 +175,15 @@ where
             // More messages than were requested wait for a slot each.
             let slot = match slots.pop() {
                 Some(slot) => slot,
-                None => match pool.reserve().await {
-                    Ok(slot) => slot,
-                    Err(_) => return Ok(()),
+                None => match token.run_until_cancelled(pool.reserve()).await {
+                    Some(Ok(slot)) => slot,
+                    Some(Err(_)) | None => {
+                        warn!(
+                            id = delivery.id(),
+                            "the queue returned more messages than were requested: those without a slot are delivered again"
+                        );
+                        return Ok(());
+                    }
                 },
             };
             shared.meter.consumed();

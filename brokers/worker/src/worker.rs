@@ -19,6 +19,9 @@ pub enum Class {
     /// Another attempt fails too: the message is wrong.
     Permanent,
     /// Something outside is away, such as a database: other messages would fail too. It is not counted as an attempt.
+    ///
+    /// The message waits in its slot. If the worker stops or is killed meanwhile, the next delivery counts towards the
+    /// limit of deliveries, see [`Worker::attempts`].
     External,
 }
 
@@ -82,6 +85,8 @@ impl Class {
 /// # Which settings belong together
 ///
 /// - `drain` must fit into the grace of main, which must fit into that of the orchestrator.
+/// - A supervised function that awaits [`run`](Self::run) needs `grace = "none"`: the last pull (at most 3 s), the drain
+///   (20 s) and the close (at most 10 s) take longer than its default grace of 20 s. The grace of main bounds it.
 /// - The timeout of the function should be at most `drain` less 5 s: the drain cancels what still runs then.
 /// - The queue compares the rest with the broker's settings at the start, such as JetStream's `ack_wait`.
 #[must_use = "a worker does nothing until `run` is awaited"]
@@ -139,8 +144,14 @@ where
 
     /// How often a message may fail before it becomes a dead letter. [`Class::External`] failures do not count.
     ///
-    /// A message that was delivered more than twice as often becomes a dead letter without another start: it has killed
-    /// its workers.
+    /// A message that was delivered more than twice as often is not started again: it may have killed its workers. It
+    /// becomes a dead letter. Without [`dead_letters`](Self::dead_letters) it is kept: it returns to the queue after the
+    /// longest wait of [`retry`](Self::retry) with an `ERROR`, until `attempts` is raised or a destination is set. If the
+    /// worker is [`ordered`](Self::ordered), it does not hold back the others of its key.
+    ///
+    /// Brokers count every delivery. One that ended with a kill or with the drain of a worker therefore counts, also if
+    /// the message only waited: in its slot after an [`External`](Class::External) failure, or for its key. If a
+    /// message may meet many restarts, as during a long outage of a database, raise `attempts`.
     ///
     /// # Panics
     ///
@@ -181,7 +192,8 @@ where
 
     /// Where dead letters are stored: a subject of JetStream, a topic of Kafka.
     ///
-    /// Without it, a message that is given up is logged at `ERROR` with its id and its reason, and removed.
+    /// Without it, a message that is given up is logged at `ERROR` with its id and its reason, and removed. One that was
+    /// delivered too often is kept, see [`attempts`](Self::attempts).
     pub fn dead_letters(mut self, destination: impl Into<Arc<str>>) -> Self {
         self.settings.dead_letters = Some(destination.into());
         self
@@ -253,7 +265,7 @@ where
     /// # Cancel safety
     ///
     /// If the future is dropped, its messages are cancelled and aborted, and one `WARN` names them. The broker delivers
-    /// them again.
+    /// them again. A supervised function drops it at the end of its grace; write `grace = "none"`.
     pub async fn run<S>(self, token: &CancellationToken) -> Result<(), WorkerError>
     where
         F: Fn(CancellationToken, <Q::Delivery as Delivery>::Body) -> S + Send + Sync + 'static,

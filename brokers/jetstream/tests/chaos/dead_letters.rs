@@ -57,5 +57,5 @@ fn an_order_that_kills_its_workers_is_given_up_unstarted() {
 
     let dead = place.dead();
     assert_eq!(dead.len(), 1, "{dead:#?}");
-    assert_eq!(dead[0].reason, "4 deliveries, and none of them ended");
+    assert_eq!(dead[0].reason, "not started: none of 4 earlier deliveries was reported as done");
 }

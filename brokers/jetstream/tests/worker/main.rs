@@ -98,7 +98,13 @@ async fn order(
     Ok(())
 }
 
-#[supervised(name = "work", restart = "on-failure", backoff = "100ms..2s", max_restarts = "120/1m")]
+#[supervised(
+    name = "work",
+    grace = "none",
+    restart = "on-failure",
+    backoff = "100ms..2s",
+    max_restarts = "120/1m"
+)]
 async fn work(
     token: &CancellationToken,
     broker: Context,
@@ -120,9 +126,10 @@ async fn session(
     let (sink, connection) = Sink::connect(&arguments.database).await?;
     let group = Group::<(), anyhow::Error>::new(token);
     // Ends with the worker, which still needs it when the token has fired.
-    let connected = task!("database", on_cancel = "cooperate", |_| -> anyhow::Result<()> {
-        Ok(connection.await?)
-    });
+    let connected =
+        task!("database", on_cancel = "cooperate", grace = "none", |_| -> anyhow::Result<()> {
+            Ok(connection.await?)
+        });
     group.spawn(connected).await;
     sink.prepare().await?;
     let (sink, of) = (Arc::new(sink), arguments.partition);
@@ -146,7 +153,9 @@ async fn session(
             .dead_letters("orders.dead")
             .ready(ready);
     let worker = if of.is_some() { worker.ordered() } else { worker };
-    let run = task!("worker", |token| -> anyhow::Result<()> { Ok(worker.run(&token).await?) });
+    let run = task!("worker", grace = "none", |token| -> anyhow::Result<()> {
+        Ok(worker.run(&token).await?)
+    });
     group.spawn(run).await;
     group.join().await?;
     Ok(())

@@ -12,7 +12,7 @@ use std::{
 use clap::Parser;
 use rdkafka::{ClientConfig, Message as _};
 use tokio::{task::spawn_blocking, time::sleep};
-use tokio_supervised::{CancellationToken, Services, TaskError, supervised, task};
+use tokio_supervised::{CancellationToken, Ready, Services, TaskError, supervised, task};
 use tokio_supervised_kafka::KafkaMessage;
 use tokio_supervised_worker::{Class, Worker};
 
@@ -101,7 +101,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
         .start_timeout(Duration::from_secs(60))
         .service_with_ready(
             "worker",
-            task!("worker", |token, ready: tokio_supervised::Ready| -> anyhow::Result<()> {
+            task!("worker", grace = "none", |token, ready: Ready| -> anyhow::Result<()> {
                 Ok(worker.ready(ready).run(&token).await?)
             }),
         )

@@ -7,9 +7,9 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_supervised::{CancellationToken, supervised};
-use tokio_supervised_worker::{Class, MemoryQueue, Queue as _};
+use tokio_supervised_worker::{Class, MemoryQueue, Queue as _, Worker};
 
-use crate::rig::{Act, Desk, beside, queue};
+use crate::rig::{Act, Desk, beside, handle, queue};
 
 const TRANSIENT: Act = Act::Fail(Class::Transient);
 
@@ -86,7 +86,37 @@ async fn a_message_that_kills_its_workers_is_given_up_unstarted() {
     }
     desk.empties(&queue).await;
     assert_eq!(desk.started("1"), 10);
-    assert_eq!(queue.dead_letters()[0].reason, "10 deliveries, and none of them ended");
+    assert_eq!(
+        queue.dead_letters()[0].reason,
+        "not started: none of 10 earlier deliveries was reported as done"
+    );
+}
+
+#[supervised::test(start_paused = true)]
+async fn an_unstarted_message_is_never_removed_unstored() {
+    let (queue, desk) = (queue(["1"]), Desk::default());
+    for _ in 0..2 {
+        // Its delivery is dropped, as by a kill.
+        drop(queue.clone().pull(1).await.unwrap());
+    }
+    let run = async |attempts: u32| {
+        let (token, desk) = (CancellationToken::new(), desk.clone());
+        let worker = Worker::new(queue.clone(), move |token, id| handle(token, desk.clone(), id));
+        let worker =
+            worker.attempts(attempts).retry(Duration::from_secs(1)..Duration::from_secs(60));
+        let stop = async {
+            sleep(Duration::from_secs(90)).await;
+            token.cancel();
+        };
+        beside(worker.run(&token), stop).await.0.unwrap();
+    };
+    run(1).await;
+    // At once, and after the longest wait.
+    assert_eq!((desk.started("1"), queue.len(), queue.deliveries()), (0, 1, 4));
+    assert_eq!(queue.dead_letters().len(), 0);
+    // With more attempts it runs.
+    run(5).await;
+    assert_eq!((desk.started("1"), queue.len()), (1, 0));
 }
 
 #[supervised::test(start_paused = true)]
@@ -121,6 +151,9 @@ async fn a_panic_outside_the_function_returns_the_message() {
     let (ran, ()) = join!(desk.worker(panics).attempts(2).run(&token), stop);
     ran.unwrap();
     // Given up like one that kills its workers.
-    assert_eq!(queue.dead_letters()[0].reason, "4 deliveries, and none of them ended");
+    assert_eq!(
+        queue.dead_letters()[0].reason,
+        "not started: none of 4 earlier deliveries was reported as done"
+    );
     assert_eq!(desk.started("2"), 1);
 }

@@ -155,8 +155,35 @@ async fn two_workers_share_a_queue() {
     assert_eq!(desk.most(), 4);
 }
 
-/// A queue that refuses the settings.
-struct Contradicting(MemoryQueue<String>);
+#[supervised(name = "orders", grace = "none")]
+async fn orders(
+    token: &CancellationToken,
+    desk: Desk,
+    queue: MemoryQueue<String>,
+) -> Result<(), WorkerError> {
+    desk.worker(queue).drain(40 * SECOND).run(token).await
+}
+
+#[supervised::test(start_paused = true)]
+async fn a_supervised_function_without_grace_drains_fully() {
+    let (queue, token) = (queue(["1"]), CancellationToken::new());
+    // Longer than the default grace after the token.
+    let desk = Desk::default().acts("1", [Act::Work(30 * SECOND)]);
+    let stop = async {
+        sleep(SECOND).await;
+        token.cancel();
+    };
+    let run = async { orders(&token, desk.clone(), queue.clone()).await };
+    beside(run, stop).await.0.unwrap();
+    assert!(queue.is_empty());
+}
+
+/// A queue that refuses the settings from its `refused`th connection on.
+struct Contradicting {
+    queue: MemoryQueue<String>,
+    refused: usize,
+    connected: usize,
+}
 
 impl Queue for Contradicting {
     type Delivery = MemoryDelivery<String>;
@@ -171,23 +198,28 @@ impl Queue for Contradicting {
     }
 
     async fn connect(&mut self, settings: &Settings) -> Result<(), Self::Error> {
-        self.0.connect(settings).await
+        self.queue.connect(settings).await?;
+        self.connected += 1;
+        Ok(())
     }
 
     fn check(&self, settings: &Settings) -> Result<(), SettingError> {
+        if self.connected < self.refused {
+            return Ok(());
+        }
         let slots = settings.slots;
         Err(SettingError::new("most", format!("{slots} slots are above it"), "write `.slots(1)`"))
     }
 
     async fn pull(&mut self, room: usize) -> Result<Vec<Self::Delivery>, Self::Error> {
-        self.0.pull(room).await
+        self.queue.pull(room).await
     }
 }
 
 #[supervised::test(start_paused = true)]
 async fn contradicting_settings_end_the_worker_and_are_named() {
     let token = CancellationToken::new();
-    let queue = Contradicting(queue(["1"]));
+    let queue = Contradicting { queue: queue(["1"]), refused: 1, connected: 0 };
     let worker =
         Worker::new(queue, task!("handle", |_, _: String| async { Ok::<_, TaskError>(()) }));
     let error = worker.run(&token).await.unwrap_err();
@@ -195,4 +227,36 @@ async fn contradicting_settings_end_the_worker_and_are_named() {
     assert_eq!(setting.setting(), "most");
     let said = error.source().unwrap().to_string();
     assert_eq!(said, "`most`: 8 slots are above it\nhelp: write `.slots(1)`");
+}
+
+/// Loses the connection after a second; the next one refuses the settings.
+async fn reconnect(queue: &MemoryQueue<String>) -> Instant {
+    sleep(SECOND).await;
+    queue.set_away(true);
+    sleep(SECOND).await;
+    queue.set_away(false);
+    Instant::now()
+}
+
+#[supervised::test(start_paused = true)]
+async fn a_setting_error_after_a_reconnect_ends_the_waits() {
+    let (queue, token) = (queue(["1"]), CancellationToken::new());
+    let desk = Desk::default().acts("1", [Act::Fail(tokio_supervised_worker::Class::External)]);
+    let refusing = Contradicting { queue: queue.clone(), refused: 2, connected: 0 };
+    let worker = desk.worker(refusing).retry(3_600 * SECOND..3_600 * SECOND);
+    let (ran, back) = beside(worker.run(&token), reconnect(&queue)).await;
+    let error = ran.unwrap_err();
+    assert!(matches!(error, WorkerError::Setting(_)), "{error:?}");
+    // The message does not wait for the end of the drain.
+    assert!(back.elapsed() < 10 * SECOND, "{:?}", back.elapsed());
+    assert_eq!((desk.started("1"), queue.len(), token.is_cancelled()), (1, 1, false));
+}
+
+#[supervised::test(start_paused = true)]
+async fn unfinished_messages_precede_a_setting_error() {
+    let (queue, token) = (queue(["1"]), CancellationToken::new());
+    let refusing = Contradicting { queue: queue.clone(), refused: 2, connected: 0 };
+    let worker = Worker::new(refusing, |token, _: String| stubborn(token)).drain(2 * SECOND);
+    let error = beside(worker.run(&token), reconnect(&queue)).await.0.unwrap_err();
+    assert!(matches!(error, WorkerError::Unfinished(_)), "{error:?}");
 }

@@ -137,3 +137,20 @@ async fn messages_beyond_the_room_wait_for_a_slot() {
     beside(desk.worker(Generous(queue.clone())).slots(2).run(&token), stop).await.0.unwrap();
     assert_eq!((desk.most(), queue.deliveries()), (2, 50));
 }
+
+#[supervised::test(start_paused = true)]
+async fn messages_beyond_the_room_do_not_hold_the_drain() {
+    let (queue, token) = (queue(["1", "2"]), CancellationToken::new());
+    let desk = Desk::default().acts("1", [Act::Work(600 * SECOND)]);
+    let stop = async {
+        sleep(SECOND).await;
+        token.cancel();
+        Instant::now()
+    };
+    let worker = desk.worker(Generous(queue.clone())).slots(1);
+    let (ran, stopped) = beside(worker.run(&token), stop).await;
+    ran.unwrap();
+    assert!(stopped.elapsed() <= 20 * SECOND, "{:?}", stopped.elapsed());
+    // Both are in the queue again, and due at once.
+    assert_eq!((desk.started("2"), queue.clone().pull(2).await.unwrap().len()), (0, 2));
+}

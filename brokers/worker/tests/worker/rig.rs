@@ -158,7 +158,11 @@ pub(crate) fn queue<const N: usize>(ids: [&str; N]) -> MemoryQueue<String> {
 }
 
 #[supervised(name = "handle", timeout = "1h")]
-async fn handle(token: &CancellationToken, desk: Desk, id: String) -> Result<(), Failure> {
+pub(crate) async fn handle(
+    token: &CancellationToken,
+    desk: Desk,
+    id: String,
+) -> Result<(), Failure> {
     let act = desk.start(&id);
     let worked = match act {
         Act::Work(time) => token.run_until_cancelled(sleep(time)).await,
