@@ -24,7 +24,10 @@ fn lines() -> impl Stream<Item = String> + Send {
     restart_if = may_pass,
     max_restarts = "5/1m"
 )]
-async fn look_up(client: Client, line: String) -> anyhow::Result<String> {
+async fn look_up(
+    client: Client,
+    line: String,
+) -> anyhow::Result<String> {
     request(client, line).await
 }
 
