@@ -100,11 +100,16 @@ async fn deaf(token: &CancellationToken) -> Hangs {
     pending().await
 }
 
-/// Prints `READY` when all tasks hang.
-async fn ready(hanging: usize) {
+/// Waits until that many tasks hang.
+async fn until_hanging(hanging: usize) {
     while tasks().iter().filter(|task| task.waiting_at().is_some()).count() < hanging {
         tokio::task::yield_now().await;
     }
+}
+
+/// Prints `READY` when all tasks hang.
+async fn ready(hanging: usize) {
+    until_hanging(hanging).await;
     say("READY");
 }
 
@@ -115,7 +120,7 @@ pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
         "a lock" => {
             let lock = Arc::new(Mutex::new(0));
             pool.spawn(|token| holder(token, lock.clone())).await?;
-            ready(1).await;
+            until_hanging(1).await;
             pool.spawn(|token| locker(token, lock.clone())).await?;
             ready(2).await;
         }
