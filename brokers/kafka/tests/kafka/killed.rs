@@ -42,11 +42,11 @@ fn kills_lose_nothing_and_keep_the_order_of_keys() {
         }
         let chosen = random.below(MEMBERS);
         let left = std::mem::replace(&mut members[chosen], member());
-        if step % 3 == 2 && step / 3 < stops { left.leaves() } else { left.dies() }
+        if step % 3 == 2 && step / 3 < stops { left.leaves_a_changing_group() } else { left.dies() }
     }
     until_done(folder.path(), jobs);
     let lines = members[0].lines();
-    members.into_iter().for_each(Worker::leaves);
+    members.into_iter().for_each(Worker::leaves_a_changing_group);
 
     let (mut seen, mut last) = (HashSet::new(), HashMap::<&str, usize>::new());
     for line in &lines {
