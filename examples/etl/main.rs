@@ -151,7 +151,7 @@ fn bar(bytes: u64) -> ProgressBar {
     bar
 }
 
-/// The most memory that the process had, if the system tells.
+/// The peak memory of the process, if the system reports it.
 fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

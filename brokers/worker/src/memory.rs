@@ -302,7 +302,7 @@ impl<T> MemoryDelivery<T> {
         let mut inner = self.state.lock();
         // The body of a removed message is also in the delivery: nothing is dropped under the lock.
         let ended = match how {
-            // The effect exists, also if another delivery has begun.
+            // The effect exists, even if the message was delivered again meanwhile.
             Disposition::Done => {
                 inner.messages.remove(&self.sequence);
                 Ok(())

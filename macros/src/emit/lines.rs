@@ -13,8 +13,8 @@
 //! 1. The user's tokens stay as they are, with their spans. A copy of the body is parsed and marked; then the marks are
 //!    woven into the tokens as they were written. If both do not agree token by token, the body stays unmarked.
 //!    Otherwise errors would be reported at other places. (`tests/compile/ui`)
-//! 2. A mark is a statement of its own, or a call around the operand that returns it. Neither changes the life of a
-//!    temporary: `{ store; operand }.await` drops temporaries too early, `(operand, store()).0.await` too late.
+//! 2. A mark is a separate statement, or a call that takes the operand and returns it. Neither changes when a temporary
+//!    is dropped: `{ store; operand }.await` drops temporaries too early, `(operand, store()).0.await` too late.
 //!    (`tests/edition_2021`, `tests/edition_2024`)
 //! 3. A statement is marked before it only if no other mark can run between the mark and its `.await`. Otherwise the
 //!    line shown would be that of an earlier `.await`. (`tests.rs`, `tests/spec/behaviour/lines.rs`)
@@ -152,7 +152,7 @@ enum Mark {
     /// `at(line, operand)`. `peeled` parentheses and invisible groups around the operand are removed, which would be
     /// linted as arguments of a call.
     Call { line: Span, peeled: usize },
-    /// `match operand { value => { store(line); value } }`, since a block of one expression that is an argument would be linted.
+    /// `match operand { value => { store(line); value } }`: as an argument, a block of one expression would be linted.
     Block { line: Span, peeled: usize },
 }
 

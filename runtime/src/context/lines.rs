@@ -5,8 +5,8 @@
 //!
 //! Invariants
 //!
-//! 1. A run sees only the marks of its own poll: [`enter`] clears the thread-local, and [`exit`] restores the mark of
-//!    the code around. Otherwise a caller would show a line of the function that it calls.
+//! 1. A run sees only the marks that its body passes in the current poll: [`enter`] clears the thread-local, and [`exit`]
+//!    restores the mark of the caller. Otherwise a caller would show a line of the function that it calls.
 //!    (`a_caller_keeps_its_line_while_a_call_is_ready`)
 //! 2. A frame below a run is shown only if a call pended in the last poll of that run, and has not been dropped since.
 //!    Otherwise a chain would end in a call that has returned. (`a_call_that_has_returned_is_not_shown`)
@@ -14,8 +14,9 @@
 //!    a line is never shown with a file of another hash. (`a_block_polled_elsewhere_shows_its_own_file`)
 //! 4. The time of a wait starts again with each mark: a loop that waits at one line shows its last wait.
 //!    (`a_loop_shows_the_time_of_its_last_wait`)
-//! 5. Other threads may read the frames while a poll writes them. A reader keeps what it read only if the task was
-//!    pending before and after; a whole poll in between may mix the frames of two waits. Each frame is one atomic, so that no name gets the line of another function.
+//! 5. Other threads may read the frames while a poll writes them. A reader checks before and after the read that the
+//!    task is pending. If a complete poll happened meanwhile, the frames may belong to two different waits. Each frame is
+//!    one atomic, so that a name never gets the line of another function.
 //!
 //! The tests are in `tests/spec/behaviour/lines.rs`.
 

@@ -225,7 +225,7 @@ pub(crate) fn cause(uncancelled: CancelEpoch) -> Cause {
         record.control().requests().is_by_handle().then(|| record.scope().clone())
     });
     if let Some(of_task) = by_handle.flatten() {
-        // A section inside the task may have been cancelled for a reason of its own.
+        // A section inside the task may have been cancelled for another reason.
         let inside = scope.filter(|scope| !Arc::ptr_eq(scope, &of_task));
         let cause = inside.and_then(|scope| scope.cause_within(&of_task));
         return cause.unwrap_or(Cause::Handle);

@@ -383,7 +383,7 @@ pub(crate) fn with_task_of(Pushed(depth): Pushed, read: impl FnOnce(&TaskRecord,
     let Some((task, runs)) = found else { return };
     _ = HELD_REFS.try_with(|refs| {
         let record = refs.records[task].take();
-        // A task that is polled on top of another one has runs of its own.
+        // Runs of a task that is polled inside another one do not belong to the outer task.
         if let Some(record) = record.as_ref().filter(|record| record.is_current_tokio_task()) {
             read(record, runs);
         }

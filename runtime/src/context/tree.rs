@@ -98,7 +98,7 @@ struct Links {
     waker: Option<Waker>,
     /// Set after the spawn.
     id: Option<Id>,
-    /// The token of its body, from the first poll until the end, if the body has one of its own.
+    /// The token of its body, from the first poll until the end, if the body takes one.
     token: Option<CancellationToken>,
 }
 

@@ -249,7 +249,7 @@ where
     ///
     /// An item is read while fewer than `limit` items run and fewer than `limit` results wait for the consumer; so a
     /// consumer that is slow, or has stopped polling, pauses the reading. Items in progress continue meanwhile: each
-    /// worker is a task of its own. Their results wait too, so at most `2 * limit` items have been read and not yet
+    /// worker is a separate task. Their results wait too, so at most `2 * limit` items have been read and not yet
     /// returned. A slow item holds back the results after it: the reading pauses when `limit` of these wait. If the
     /// order does not matter, use [`unordered`](Self::unordered).
     ///

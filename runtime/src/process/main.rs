@@ -263,7 +263,7 @@ impl<'a> Main<'a> {
 
     /// Sets what to call for each poll that [`warn_blocked`](Self::warn_blocked) reports: an alert, for example.
     ///
-    /// It runs on a thread of its own, outside of the runtime. While it runs, nothing else is reported.
+    /// It runs on a separate thread, outside of the runtime. While it runs, nothing else is reported.
     pub fn on_blocked(mut self, call: impl Fn(&LiveTask) + Send + 'static) -> Self {
         self.on_blocked = Some(Box::new(call));
         self

@@ -160,7 +160,7 @@ pub(crate) trait DynTask {
     fn is_live(&self) -> bool;
     /// Wakes the task when the token of its scope fires.
     fn cancel_waker(&self) -> Option<&CancelWaker>;
-    /// Gives the run a token of its own before its first poll, if its body takes the token. Returns that token.
+    /// Gives the run a child token before its first poll, if its body takes the token. Returns that token.
     fn own_token(&mut self) -> Option<&CancellationToken>;
     /// Polls the run. Returns whether it has ended. `now` is the start of the poll, `cancelled` whether a handle has
     /// cancelled the task.

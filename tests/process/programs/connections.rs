@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_supervised::{CancellationToken, Pool, supervised};
 
-/// Answers each line with the same line. When the token fires, it finishes the line that has begun, and closes.
+/// Answers each line with the same line. When the token fires, it finishes the current line, and closes.
 #[supervised(name = "connection")]
 async fn connection(token: &CancellationToken, mut stream: TcpStream) -> io::Result<()> {
     while let Some(first) = token.run_until_cancelled(stream.read_u8()).await {
