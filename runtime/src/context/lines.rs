@@ -9,7 +9,9 @@
 //!    restores the mark of the caller. Otherwise a caller would show a line of the function that it calls.
 //!    (`a_caller_keeps_its_line_while_a_call_is_ready`)
 //! 2. A frame below a run is shown only if a call pended in the last poll of that run, and has not been dropped since.
-//!    Otherwise a chain would end in a call that has returned. (`a_call_that_has_returned_is_not_shown`)
+//!    Otherwise a chain would end in a call that has returned. (`a_call_that_has_returned_is_not_shown`) A task that is
+//!    polled inside another one does not change what the outer one knows: [`enter_task`] and [`leave_task`].
+//!    (`a_task_that_drives_others_keeps_its_chain`)
 //! 3. A mark names its file by 12 bits of a hash. An `async` block may be polled by a run of a function in another file:
 //!    a line is never shown with a file of another hash. (`a_block_polled_elsewhere_shows_its_own_file`)
 //! 4. The time of a wait starts again with each mark: a loop that waits at one line shows its last wait.
@@ -150,13 +152,29 @@ pub(crate) fn exit(outer: Mark) -> Mark {
     PASSED.replace(outer)
 }
 
-/// Begins a poll of a task: no run in it has been pending yet.
+/// Begins a poll of a task: no run in it has been pending yet. Returns the last pending run of the code around, for
+/// [`leave_task`].
 #[inline]
-pub(crate) fn enter_task() {
+pub(crate) fn enter_task() -> OuterRun {
     PENDED.with(|pended| {
-        pended.depth.set(NONE);
         pended.own.set(OwnLine::NONE);
+        OuterRun { depth: pended.depth.replace(NONE), run: pended.run.get() }
+    })
+}
+
+/// Ends a poll of a task, which may be inside the poll of another one.
+#[inline]
+pub(crate) fn leave_task(OuterRun { depth, run }: OuterRun) {
+    PENDED.with(|pended| {
+        pended.depth.set(depth);
+        pended.run.set(run);
     });
+}
+
+/// The last pending run of the code around a task.
+pub(crate) struct OuterRun {
+    depth: usize,
+    run: usize,
 }
 
 /// Ends a poll of a task. Returns the line of its run, if that is pending.

@@ -42,8 +42,10 @@ mod loom;
 #[inline]
 pub(crate) fn in_task<R>(record: &mut Option<Arc<TaskRecord>>, code: impl FnOnce() -> R) -> R {
     let _guard = EnterGuard::new(EntryKind::Task, record);
-    lines::enter_task();
-    code()
+    let outer = lines::enter_task();
+    let result = code();
+    lines::leave_task(outer);
+    result
 }
 
 /// Polls a section of a task, such as a shield, inside its own cancellation scope.

@@ -706,6 +706,36 @@ async fn a_task_of_a_local_set_has_its_own_lines() {
     LocalSet::new().run_until(found).await;
 }
 
+#[tokio::test]
+async fn a_task_that_drives_others_keeps_its_chain() {
+    #[supervised(name = "local spinner")]
+    async fn spins() -> Done {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    }
+    #[supervised(name = "call of a driver")]
+    async fn call() -> Done {
+        // waits: call of a driver
+        never().await
+    }
+    #[supervised(name = "drives after a call", on_cancel = "drop")]
+    async fn drives(token: &CancellationToken) -> Done {
+        let (set, group) = (LocalSet::new(), Group::new(token));
+        set.run_until(group.spawn_local(spins)).await;
+        // waits: drives after a call
+        let (called, ()) = tokio::join!(biased; call(token), set);
+        called
+    }
+    let pool = Pool::new(1);
+    let found = async {
+        pool.spawn_local(drives).await.unwrap();
+        let task = pending_task("drives after a call", |task| task.frames().len() == 2).await;
+        assert_eq!(chain(&task), ["drives after a call", "call of a driver"]);
+    };
+    LocalSet::new().run_until(found).await;
+}
+
 #[test]
 fn lines_do_not_change_the_size_of_a_future() {
     macro_rules! sized {
