@@ -6,7 +6,7 @@
 //! stop  ── the last one first: its token fires, it ends or its time is over, the one before it ──> end
 //! ```
 //!
-//! Invariants, checked by `tests/spec/behaviour/services.rs` and `tests/properties/tests/services.rs`
+//! Invariants, checked by `tests/spec/behaviour/services/` and `tests/properties/tests/services.rs`
 //!
 //! 1. A service starts only if all before it have started, and its token fires only if all after it have ended or were
 //!    aborted.
