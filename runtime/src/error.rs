@@ -35,8 +35,11 @@ use crate::{
 /// assert_eq!(error.task(), "divide");
 /// # }
 /// ```
+// Two words, the tag among them: a result is moved several times with every run. A tag of one byte would be written alone
+// and read back as a part of a word, for which the processor waits.
 #[derive(Debug)]
 #[non_exhaustive]
+#[repr(usize)]
 pub enum TaskError {
     /// The body panicked.
     Panicked(Panic),
@@ -75,10 +78,10 @@ impl TaskError {
 impl TaskError {
     pub(crate) fn title(&self) -> TaskTitle<'_> {
         match self {
-            Self::Panicked(panic) => panic.task.title(),
-            Self::Cancelled(cancelled) => cancelled.task.0.title(),
-            Self::TimedOut(timed_out) => timed_out.task.title(),
-            Self::Rejected(rejected) => rejected.task.title(),
+            Self::Panicked(panic) => panic.0.task.title(),
+            Self::Cancelled(cancelled) => cancelled.0.task.0.title(),
+            Self::TimedOut(timed_out) => timed_out.0.task.title(),
+            Self::Rejected(rejected) => rejected.0.task.title(),
         }
     }
 }
@@ -324,20 +327,22 @@ impl From<TaskError> for io::Error {
 ///
 /// `Display` shows the task, the place and the message; [`backtrace`](Panic::backtrace) is that of the
 /// panic site, through any number of `.await`s.
-pub struct Panic {
+pub struct Panic(Box<PanickedRun>);
+
+struct PanickedRun {
     task: Origin,
     caught: Caught,
 }
 
 impl Panic {
     pub(crate) fn new(task: impl Into<Origin>, caught: Caught) -> Self {
-        Self { task: task.into(), caught }
+        Self(Box::new(PanickedRun { task: task.into(), caught }))
     }
 
     /// The task that panicked: its `name`.
     #[must_use]
     pub fn task(&self) -> &'static str {
-        self.task.name()
+        self.0.task.name()
     }
 
     /// The message of the panic, or a note that the payload is not a string.
@@ -346,15 +351,15 @@ impl Panic {
     /// all of it.
     #[must_use]
     pub fn message(&self) -> &str {
-        self.caught.message()
+        self.0.caught.message()
     }
 
     pub(crate) fn label(&self) -> Option<&str> {
-        self.task.label()
+        self.0.task.label()
     }
 
     pub(crate) fn shared_message(&self) -> Arc<str> {
-        self.caught.shared_message()
+        self.0.caught.shared_message()
     }
 
     /// The location of the panic.
@@ -363,7 +368,7 @@ impl Panic {
     /// (`resume_unwind`), which calls no hook.
     #[must_use]
     pub fn location(&self) -> Option<&PanicLocation> {
-        self.caught.site().map(|site| &site.location)
+        self.0.caught.site().map(|site| &site.location)
     }
 
     /// The backtrace of the panic site, always captured, symbolised when it is first displayed.
@@ -371,23 +376,23 @@ impl Panic {
     /// `None` if [`location`](Self::location) is.
     #[must_use]
     pub fn backtrace(&self) -> Option<&Backtrace> {
-        self.caught.site().map(|site| &site.backtrace)
+        self.0.caught.site().map(|site| &site.backtrace)
     }
 
     pub(crate) fn site(&self) -> Option<Arc<Site>> {
-        self.caught.site().cloned()
+        self.0.caught.site().cloned()
     }
 
     /// The payload, for `std::panic::resume_unwind` or a downcast.
     #[must_use]
     pub fn into_payload(self) -> Box<dyn Any + Send> {
-        self.caught.into_payload()
+        self.0.caught.into_payload()
     }
 }
 
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} panicked", self.task.title())?;
+        write!(f, "{} panicked", self.0.task.title())?;
         if let Some(location) = self.location() {
             write!(f, " at {location}")?;
         }
@@ -408,83 +413,103 @@ impl fmt::Debug for Panic {
 impl Error for Panic {
     /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.task)
+        Some(&self.0.task)
     }
 }
 
 /// The token of a run had fired.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cancelled {
+#[derive(Clone, PartialEq, Eq)]
+pub struct Cancelled(Box<CancelledRun>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct CancelledRun {
     task: CancelledFunction,
     cause: Cause,
 }
 
 impl Cancelled {
     pub(crate) fn new(task: impl Into<Origin>, cause: Cause) -> Self {
-        Self { task: CancelledFunction(task.into()), cause }
+        Self(Box::new(CancelledRun { task: CancelledFunction(task.into()), cause }))
     }
 
     /// The task's `name`.
     #[must_use]
     pub fn task(&self) -> &'static str {
-        self.task.0.name()
+        self.0.task.0.name()
     }
 
     /// The cause, from the nearest enclosing group, `map` or main that was cancelled, else [`Cause::Token`].
     #[must_use]
     pub fn cause(&self) -> Cause {
-        self.cause
+        self.0.cause
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let run = &*self.0;
+        f.debug_struct("Cancelled").field("task", &run.task).field("cause", &run.cause).finish()
     }
 }
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} was cancelled: {}", self.task.0.title(), self.cause)
+        write!(f, "{} was cancelled: {}", self.0.task.0.title(), self.0.cause)
     }
 }
 
 impl Error for Cancelled {
     /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.task)
+        Some(&self.0.task)
     }
 }
 
 /// A run took longer than its `timeout`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimedOut {
+#[derive(Clone, PartialEq, Eq)]
+pub struct TimedOut(Box<TimedOutRun>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct TimedOutRun {
     task: Origin,
     timeout: Duration,
 }
 
 impl TimedOut {
     pub(crate) fn new(task: impl Into<Origin>, timeout: Duration) -> Self {
-        Self { task: task.into(), timeout }
+        Self(Box::new(TimedOutRun { task: task.into(), timeout }))
     }
 
     /// The task's `name`.
     #[must_use]
     pub fn task(&self) -> &'static str {
-        self.task.name()
+        self.0.task.name()
     }
 
     /// The time that the run had.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        self.timeout
+        self.0.timeout
+    }
+}
+
+impl fmt::Debug for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let run = &*self.0;
+        f.debug_struct("TimedOut").field("task", &run.task).field("timeout", &run.timeout).finish()
     }
 }
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} timed out after {:?}", self.task.title(), self.timeout)
+        write!(f, "{} timed out after {:?}", self.0.task.title(), self.0.timeout)
     }
 }
 
 impl Error for TimedOut {
     /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.task)
+        Some(&self.0.task)
     }
 }
 
@@ -497,8 +522,11 @@ pub(crate) const GROUP_JOINED: &str = "the group was joined and accepts no more 
 /// A run deadlocks itself if it waits for a permit or slot that it, or a run that awaits it, holds, through inline
 /// calls, `map` and `Group`. It would hang, at once or under load, so it is refused instead. If a permit is free, it is
 /// acquired. Remedies: [Recursion, and limits](macro@crate::supervised#recursion-and-limits).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rejected(Box<RejectedRun>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct RejectedRun {
     task: Origin,
     why: RejectedFor,
 }
@@ -507,7 +535,7 @@ pub struct Rejected {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum RejectedFor {
     Full { limit: usize },
-    Deadlock(Box<Deadlock>),
+    Deadlock(Deadlock),
     PoolClosed,
     GroupJoined,
 }
@@ -528,8 +556,12 @@ pub(crate) enum Scarce {
 }
 
 impl Rejected {
+    fn new(task: Origin, why: RejectedFor) -> Self {
+        Self(Box::new(RejectedRun { task, why }))
+    }
+
     pub(crate) fn full(task: impl Into<Origin>, limit: usize) -> Self {
-        Self { task: task.into(), why: RejectedFor::Full { limit } }
+        Self::new(task.into(), RejectedFor::Full { limit })
     }
 
     pub(crate) fn deadlock(
@@ -539,38 +571,39 @@ impl Rejected {
         what: Scarce,
     ) -> Self {
         let deadlock = Deadlock { limit, chain, what };
-        Self { task: task.into(), why: RejectedFor::Deadlock(Box::new(deadlock)) }
+        Self::new(task.into(), RejectedFor::Deadlock(deadlock))
     }
 
     /// The refusal of a spawn into a closed pool, or of a reservation, which is for no task.
     pub(crate) fn pool_closed(task: Option<Origin>) -> Self {
         let task = task.unwrap_or_else(|| Origin::from(Self::UNKNOWN));
-        Self { task, why: RejectedFor::PoolClosed }
+        Self::new(task, RejectedFor::PoolClosed)
     }
 
     /// The refusal of a spawn into a group that was joined, which does not know the function.
     pub(crate) fn group_joined() -> Self {
-        Self { task: Origin::from(Self::UNKNOWN), why: RejectedFor::GroupJoined }
+        Self::new(Origin::from(Self::UNKNOWN), RejectedFor::GroupJoined)
     }
 
     const UNKNOWN: &'static str = "unknown";
 
     /// Returns this rejection for a call that may have a label.
-    pub(crate) fn of_call(self, task: Origin) -> Self {
-        Self { task, ..self }
+    pub(crate) fn of_call(mut self, task: Origin) -> Self {
+        self.0.task = task;
+        self
     }
 
     /// The task's `name`.
     #[must_use]
     pub fn task(&self) -> &'static str {
-        self.task.name()
+        self.0.task.name()
     }
 
     /// The limit that was reached: of the function, or of the scope whose slot it needed. 0 if the pool was closed or the
     /// group was joined.
     #[must_use]
     pub fn limit(&self) -> usize {
-        match &self.why {
+        match &self.0.why {
             RejectedFor::Full { limit } => *limit,
             RejectedFor::Deadlock(deadlock) => deadlock.limit,
             RejectedFor::PoolClosed | RejectedFor::GroupJoined => 0,
@@ -596,17 +629,24 @@ impl Rejected {
     /// ```
     #[must_use]
     pub fn chain(&self) -> &[&'static str] {
-        match &self.why {
+        match &self.0.why {
             RejectedFor::Deadlock(deadlock) => &deadlock.chain,
             _ => &[],
         }
     }
 }
 
+impl fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let run = &*self.0;
+        f.debug_struct("Rejected").field("task", &run.task).field("why", &run.why).finish()
+    }
+}
+
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (task, title) = (self.task(), self.task.title());
-        let deadlock = match &self.why {
+        let (task, title) = (self.task(), self.0.task.title());
+        let deadlock = match &self.0.why {
             RejectedFor::Full { limit: 1 } => {
                 return write!(f, "{title} was rejected: its only permit is taken");
             }
@@ -636,6 +676,6 @@ impl fmt::Display for Rejected {
 impl Error for Rejected {
     /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.task)
+        Some(&self.0.task)
     }
 }
