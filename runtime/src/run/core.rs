@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    budget,
     clock::Ticks,
     context::{
         self, lines,
@@ -312,6 +313,7 @@ impl Core {
             _ => {}
         }
         counters.record_start();
+        budget::owe_unit();
         self.release(outcome, counters);
         0
     }
@@ -325,6 +327,7 @@ impl Core {
     ) -> u64 {
         let nanos = self.since.elapsed_nanos();
         counters.record_duration(nanos);
+        budget::owe(nanos);
         self.release(outcome, counters);
         nanos
     }

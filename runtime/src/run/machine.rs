@@ -257,7 +257,7 @@ fn acquire(
     {
         return StepFlow::Break(core.refuse(lent.cx));
     }
-    if budget::spend(lent.cx).is_pending() {
+    if budget::spend_owed(lent.cx).is_pending() {
         return StepFlow::Break(Poll::Pending);
     }
     let spec = core.spec;
