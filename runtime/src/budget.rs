@@ -2,7 +2,7 @@
 //!
 //! A loop over operations that are ready at once never returns to its worker: no timer fires, no grace ends, no other
 //! task runs there. Therefore every public operation of the crate spends one unit per call, even one that is refused. A
-//! run spends by its duration, and at most one unit: most take less time than the unit itself.
+//! run owes a part of a unit, by its duration: most take less time than the unit itself.
 //! `tests/spec/composition/ready.rs` drives each of them in a loop.
 
 use std::{
@@ -13,15 +13,16 @@ use std::{
 
 use tokio::task::coop::poll_proceed;
 
-/// The nanoseconds of runs that are worth a unit. A task that does nothing else yields after 128 of them.
-const UNIT: u64 = 1_000;
+/// The parts of a unit.
+const PARTS: u32 = 8;
 
-/// The nanoseconds that a run takes besides its body.
-const OVERHEAD: u64 = 40;
+/// A run owes one part more for each of these steps that it took: 2^11 nanoseconds, about two microseconds. Smaller steps
+/// would differ from one count of instructions under valgrind to the next.
+const STEP_BITS: u32 = 11;
 
 std::thread_local! {
-    /// The nanoseconds of ended runs that no unit was spent for, in whichever task of this thread they were.
-    static OWED: Cell<u64> = const { Cell::new(0) };
+    /// The parts that the ended runs owe, in whichever task of this thread they were.
+    static OWED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Spends one unit of the task's budget. If none is left, returns `Pending` and wakes the task.
@@ -39,25 +40,26 @@ pub(crate) async fn spent() {
     poll_fn(spend).await;
 }
 
-/// Like [`spend`], for a run that starts: if earlier ones have taken the time of a unit.
+/// Like [`spend`], for a run that starts: if earlier ones owe a unit.
 #[inline]
 pub(crate) fn spend_owed(cx: &mut Context<'_>) -> Poll<()> {
-    if OWED.get() < UNIT { Poll::Ready(()) } else { spend_unit(cx) }
+    if OWED.get() < PARTS { Poll::Ready(()) } else { spend_unit(cx) }
 }
 
 #[inline(never)]
 fn spend_unit(cx: &mut Context<'_>) -> Poll<()> {
-    OWED.set(OWED.get() - UNIT);
+    OWED.set(OWED.get() - PARTS);
     spend(cx)
 }
 
-/// A run has ended that took so long, at most a unit: it may have been pending.
+/// A run has ended that took so long. It owes at most a unit: it may have been pending.
 #[inline]
 pub(crate) fn owe(nanos: u64) {
-    OWED.set(OWED.get() + (nanos + OVERHEAD).min(UNIT));
+    let steps = (nanos >> STEP_BITS).min(u64::from(PARTS) - 1);
+    OWED.set(OWED.get() + 1 + steps as u32);
 }
 
 /// A run has ended whose body never started.
 pub(crate) fn owe_unit() {
-    OWED.set(OWED.get() + UNIT);
+    OWED.set(OWED.get() + PARTS);
 }

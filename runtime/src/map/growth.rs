@@ -131,6 +131,7 @@ impl Capacity {
     }
 
     /// Whether a map that may read more may have another worker.
+    #[inline]
     pub(crate) fn has_room(&self) -> bool {
         !self.hint_is_zero && self.workers < self.limit.size()
     }

@@ -319,7 +319,8 @@ impl Core {
     }
 
     /// The same for a run whose body has started.
-    #[inline]
+    // Always inlined, as below.
+    #[inline(always)]
     pub(super) fn record_and_release_running(
         &mut self,
         outcome: Outcome,
