@@ -299,8 +299,16 @@ stack_refs! {
 }
 
 /// The depth of an entry that was pushed.
+// Half a word: a run keeps it beside the mark of the code around.
 #[derive(Clone, Copy)]
-pub(crate) struct Pushed(usize);
+pub(crate) struct Pushed(u32);
+
+impl Pushed {
+    #[inline]
+    fn depth(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// Pushes an entry, and moves its reference out of `place`. The reference stays there if it cannot be stored.
 #[inline]
@@ -318,12 +326,13 @@ pub(crate) fn push<T: StackRef>(kind: EntryKind, place: Option<&mut Option<Arc<T
     if !is_shallow {
         push_deep(depth, kind.parts(), holds);
     }
-    Pushed(depth)
+    Pushed(depth as u32)
 }
 
 /// Sets the times of a run that was pushed.
 #[inline]
-pub(crate) fn set_times(Pushed(depth): Pushed, times: RunTimes) {
+pub(crate) fn set_times(pushed: Pushed, times: RunTimes) {
+    let depth = pushed.depth();
     let is_shallow = ENTRIES.with(|entries| {
         let place = entries.shallow.get(depth);
         place.is_some_and(|place| {
@@ -347,7 +356,8 @@ fn set_deep_times(depth: usize, times: RunTimes) {
 
 /// Pops an entry. Returns whether it holds a reference, from [`push`] or from meanwhile; [`take_back`] returns that.
 #[inline]
-pub(crate) fn pop(Pushed(depth): Pushed) -> bool {
+pub(crate) fn pop(pushed: Pushed) -> bool {
+    let depth = pushed.depth();
     ENTRIES.with(|entries| {
         entries.depth.set(depth);
         match entries.shallow.get(depth) {
@@ -359,7 +369,8 @@ pub(crate) fn pop(Pushed(depth): Pushed) -> bool {
 
 /// Whether an entry that was popped was directly above that of its task; `None` if no entry was below it.
 #[inline]
-pub(crate) fn is_in_task(Pushed(depth): Pushed) -> Option<bool> {
+pub(crate) fn is_in_task(pushed: Pushed) -> Option<bool> {
+    let depth = pushed.depth();
     let below = depth.checked_sub(1)?;
     ENTRIES.with(|entries| Some(matches!(entries.shallow.get(below)?.tag.get(), Tag::Task)))
 }
@@ -367,7 +378,8 @@ pub(crate) fn is_in_task(Pushed(depth): Pushed) -> Option<bool> {
 /// Calls `read` with the record of the current task, and with the number of its runs around an entry that was popped.
 /// Does nothing if the entry was not that of a run of the task.
 #[inline]
-pub(crate) fn with_task_of(Pushed(depth): Pushed, read: impl FnOnce(&TaskRecord, usize)) {
+pub(crate) fn with_task_of(pushed: Pushed, read: impl FnOnce(&TaskRecord, usize)) {
+    let depth = pushed.depth();
     let found = ENTRIES.with(|entries| {
         let around = entries.shallow.get(..depth)?;
         let mut runs = 0;
@@ -393,7 +405,8 @@ pub(crate) fn with_task_of(Pushed(depth): Pushed, read: impl FnOnce(&TaskRecord,
 
 /// The reference of an entry that was popped.
 #[inline]
-pub(crate) fn take_back<T: StackRef>(Pushed(depth): Pushed) -> Option<Arc<T>> {
+pub(crate) fn take_back<T: StackRef>(pushed: Pushed) -> Option<Arc<T>> {
+    let depth = pushed.depth();
     take_ref(depth)
 }
 

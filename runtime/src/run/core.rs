@@ -8,7 +8,7 @@
 //!
 //! `tests/spec/behaviour/limit.rs` checks it.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
@@ -31,6 +31,8 @@ use crate::{
         metrics::{Stripe, stripes},
     },
     outcome::Outcome,
+    panic,
+    panic::Caught,
     run::watch::Watch,
     token,
     tuning::Tuning,
@@ -63,6 +65,8 @@ pin_project! {
         pub(super) tuning: Option<Arc<Tuning>>,
         pub(super) wait: Option<Wait>,
         pub(super) shields: Option<Arc<RunShields>>,
+        // The site of the panic around the current poll of the body.
+        pub(super) outer_site: panic::Outer,
         // When the token was last seen not to have fired.
         pub(super) uncancelled: CancelEpoch,
         #[pin]
@@ -245,6 +249,35 @@ impl Core {
             token::hand_over(token);
         }
         self.since = now.unwrap_or_else(Ticks::now);
+    }
+
+    /// Enters the boundary for panics, before the body is polled.
+    #[inline(always)]
+    pub(super) fn enter_boundary(&mut self) {
+        let outer = panic::enter();
+        if outer.is_some() {
+            self.set_outer_site(outer);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_outer_site(&mut self, outer: panic::Outer) {
+        *self.cold_mut().outer_site = outer;
+    }
+
+    /// Exits the boundary, if the body has not panicked.
+    #[inline]
+    pub(super) fn exit_boundary(&mut self) {
+        let outer = self.cold().and_then(|cold| cold.outer_site.take());
+        panic::exit(outer);
+    }
+
+    /// Exits the boundary, if the body has panicked.
+    #[cold]
+    pub(super) fn catch_at_boundary(&mut self, payload: Box<dyn Any + Send>) -> Caught {
+        let outer = self.cold().and_then(|cold| cold.outer_site.take());
+        panic::caught(payload, outer)
     }
 
     /// Enters the stack of runs, before the body is polled.

@@ -25,7 +25,6 @@ use std::{
     any::Any,
     cell::Cell,
     future::Future,
-    mem::ManuallyDrop,
     ops::ControlFlow,
     panic::UnwindSafe,
     pin::pin,
@@ -123,14 +122,13 @@ impl<'b> LentBody<'_, '_, 'b> {
     }
 }
 
-/// A run whose body is polled, on the stack of runs and within the boundary for panics.
+/// A run whose body is polled, on the stack of runs and within the boundary for panics. Two words: it is on the stack while
+/// the body is polled.
 pub(super) struct Entered {
     counters: LocalMetrics,
     pushed: Pushed,
     /// The mark of the code around.
     line: Mark,
-    /// Without a drop: it is always taken out again.
-    outer: ManuallyDrop<panic::Outer>,
 }
 
 /// The same after the poll.
@@ -235,9 +233,8 @@ fn enter(
         core.start(token, &counters, now);
     }
     let pushed = core.push();
-    let line = lines::enter();
-    let outer = ManuallyDrop::new(panic::enter());
-    lent.entered = Some(Entered { counters, pushed, line, outer });
+    core.enter_boundary();
+    lent.entered = Some(Entered { counters, pushed, line: lines::enter() });
     StepFlow::Continue(())
 }
 
@@ -321,9 +318,9 @@ fn exit_panicked(
     lent: &mut LentBody<'_, '_, '_>,
     payload: Box<dyn Any + Send>,
 ) -> RunEnded {
-    let Entered { pushed, line, outer, .. } = take(&mut lent.entered);
+    let Entered { pushed, line, .. } = take(&mut lent.entered);
     lines::exit(line);
-    let caught = panic::caught(payload, ManuallyDrop::into_inner(outer));
+    let caught = core.catch_at_boundary(payload);
     core.pop(pushed);
     let mut step = lent.step(core, token);
     let completion = step.finish_panicked(caught);
@@ -338,9 +335,9 @@ fn take(entered: &mut Option<Entered>) -> Entered {
 /// Exits the boundary for panics, and pops the run off the stack.
 #[inline]
 fn exit(core: &mut Core, entered: &mut Option<Entered>) -> Exited {
-    let Entered { counters, pushed, line, outer } = take(entered);
+    let Entered { counters, pushed, line } = take(entered);
     let passed = lines::exit(line);
-    panic::exit(ManuallyDrop::into_inner(outer));
+    core.exit_boundary();
     core.pop(pushed);
     Exited { counters, pushed, passed }
 }

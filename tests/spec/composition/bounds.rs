@@ -7,7 +7,7 @@ use std::{
 
 use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError};
 
-use testkit::fixture;
+use testkit::{fixture, memory::resident_kilobytes};
 
 /// As many as tokio starts for blocking work.
 const THREADS: usize = 512;
@@ -104,12 +104,4 @@ async fn on_all_threads(
     while !pool.is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-}
-
-/// Without the pages of the executable, which the first call of each function maps: they depend on its layout.
-fn resident_kilobytes() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: Vec<usize> = statm.split(' ').map(|pages| pages.trim().parse().unwrap()).collect();
-    let (resident, of_files) = (pages[1], pages[2]);
-    (resident - of_files) * 4
 }

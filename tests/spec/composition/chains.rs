@@ -23,7 +23,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use testkit::fixture::child_passes;
+use testkit::{fixture::child_passes, memory::resident_kilobytes};
 
 /// Records the maximum nesting depth of spans.
 struct Deepest(Arc<AtomicUsize>);
@@ -113,14 +113,9 @@ async fn hands_out(next: Arc<Next>) -> Result<(), TaskError> {
     Ok(())
 }
 
-fn resident_kilobytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4
-}
-
 /// Hands on `steps` groups, each created by a task of the previous one, and returns the growth over the last half.
 /// Each is joined only after `overlap` later ones exist.
-async fn hand_on(steps: u32, overlap: usize, mapped: bool) -> u64 {
+async fn hand_on(steps: u32, overlap: usize, mapped: bool) -> usize {
     let next = Arc::new(Next::default());
     let mut group: Group<(), TaskError> = Group::new(&next.root);
     let mut before = std::collections::VecDeque::new();

@@ -6,13 +6,7 @@ mod groups {
 
     use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
 
-    use testkit::fixture::child_passes;
-
-    /// The resident memory of the process, in bytes.
-    fn resident() -> u64 {
-        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-        statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
-    }
+    use testkit::{fixture::child_passes, memory::resident_kilobytes};
 
     #[test]
     fn ended_tasks_without_a_value_cost_no_memory() {
@@ -42,10 +36,10 @@ mod groups {
             }
         };
         spawn(50_000).await;
-        let before = resident();
+        let before = resident_kilobytes();
         spawn(250_000).await;
-        let grown = resident().saturating_sub(before);
-        assert!(grown < 200_000, "250,000 ended tasks hold {grown} bytes");
+        let grown = resident_kilobytes().saturating_sub(before);
+        assert!(grown < 200, "250,000 ended tasks hold {grown} kB");
         token.cancel();
         group.join().await.unwrap_err();
     }

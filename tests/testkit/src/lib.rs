@@ -12,6 +12,7 @@ pub mod events;
 pub mod fixture;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod memory;
 mod poll;
 #[cfg(all(unix, feature = "programs"))]
 pub mod program;

@@ -33,7 +33,6 @@ pub(crate) struct Metrics {
 
 /// One thread's share.
 #[derive(Default)]
-#[repr(align(128))]
 pub(crate) struct Stripe {
     started: stripes::Counter,
     ended: [stripes::Counter; Outcome::ALL.len()],
@@ -133,34 +132,34 @@ impl Totals {
 impl LocalMetrics<'_, Stripe> {
     #[inline]
     pub(crate) fn record_start(&self) {
-        self.add(&self.stripe.started, 1);
+        self.add(&self.counters().started, 1);
     }
 
     #[inline]
     pub(crate) fn record_end(&self, outcome: Outcome) {
-        self.add(&self.stripe.ended[outcome as usize], 1);
+        self.add(&self.counters().ended[outcome as usize], 1);
     }
 
     #[inline]
     pub(crate) fn record_duration(&self, nanos: u64) {
-        self.observe(&self.stripe.durations, nanos);
+        self.observe(&self.counters().durations, nanos);
     }
 
     pub(crate) fn record_restart(&self) {
-        self.add(&self.stripe.restarts, 1);
+        self.add(&self.counters().restarts, 1);
     }
 
     pub(crate) fn record_wait_start(&self) {
-        self.add(&self.stripe.waits_begun, 1);
+        self.add(&self.counters().waits_begun, 1);
     }
 
     pub(crate) fn record_wait_end(&self) {
-        self.add(&self.stripe.waits_ended, 1);
+        self.add(&self.counters().waits_ended, 1);
     }
 
     #[inline]
     pub(crate) fn record_wait(&self, nanos: u64) {
-        self.observe(&self.stripe.permit_waits, nanos);
+        self.observe(&self.counters().permit_waits, nanos);
     }
 
     #[inline]

@@ -23,17 +23,34 @@ use crate::{
 };
 
 pub(crate) struct Stripes<S> {
-    boxes: [OnceLock<Box<[S]>>; BOXES],
+    boxes: [OnceLock<Box<[Share<S>]>>; BOXES],
     /// Whether all threads use the first share.
     is_shared: bool,
 }
 
+/// The counters of one thread, or of several.
+#[repr(align(128))]
+struct Share<S> {
+    counters: S,
+    is_shared: bool,
+}
+
 /// This thread's share of one function's counters.
-#[derive(Clone, Copy)]
-pub(crate) struct LocalMetrics<'a, S> {
-    pub(crate) stripe: &'a S,
-    /// Whether this thread is the only one that writes it.
-    own: bool,
+pub(crate) struct LocalMetrics<'a, S>(&'a Share<S>);
+
+impl<S> Clone for LocalMetrics<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for LocalMetrics<'_, S> {}
+
+impl<'a, S> LocalMetrics<'a, S> {
+    #[inline]
+    pub(crate) fn counters(self) -> &'a S {
+        &self.0.counters
+    }
 }
 
 /// A counter, written by one thread as a rule.
@@ -57,14 +74,14 @@ impl<S: Default> Stripes<S> {
     #[inline]
     pub(crate) fn local_metrics(&self, first_use: impl FnOnce()) -> LocalMetrics<'_, S> {
         let Place { at, within } = threads::place();
-        if let Some(stripe) = self.share(at, within) {
-            return LocalMetrics { stripe, own: at != Place::SHARED.at };
+        match self.share(at, within) {
+            Some(share) => LocalMetrics(share),
+            None => self.make(first_use),
         }
-        self.make(first_use)
     }
 
     #[inline]
-    fn share(&self, at: usize, within: usize) -> Option<&S> {
+    fn share(&self, at: usize, within: usize) -> Option<&Share<S>> {
         self.boxes.get(at)?.get()?.get(within)
     }
 
@@ -81,13 +98,15 @@ impl<S: Default> Stripes<S> {
                 0 => SHARED_PLACES,
                 _ => 1 << at,
             };
-            (0..count).map(|_| S::default()).collect()
+            let is_shared = at == Place::SHARED.at;
+            (0..count).map(|_| Share { counters: S::default(), is_shared }).collect()
         });
-        LocalMetrics { stripe: &shares[within], own: at != Place::SHARED.at }
+        LocalMetrics(&shares[within])
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &S> {
-        self.boxes.iter().filter_map(OnceLock::get).flatten()
+        let shares = self.boxes.iter().filter_map(OnceLock::get).flatten();
+        shares.map(|share| &share.counters)
     }
 }
 
@@ -96,10 +115,10 @@ impl<S> LocalMetrics<'_, S> {
     /// handed the run over.
     #[inline]
     pub(crate) fn add(&self, counter: &Counter, n: u64) {
-        if self.own {
-            counter.0.store(counter.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
-        } else {
+        if self.0.is_shared {
             counter.0.fetch_add(n, Ordering::Release);
+        } else {
+            counter.0.store(counter.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
         }
     }
 }
@@ -126,7 +145,7 @@ mod tests {
                     scope.spawn(|| {
                         for _ in 0..1_000 {
                             let counters = stripes.local_metrics(|| ());
-                            counters.add(counters.stripe, 1);
+                            counters.add(counters.counters(), 1);
                         }
                     });
                 }

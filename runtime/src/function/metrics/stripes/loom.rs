@@ -15,7 +15,7 @@ fn sum(stripes: &Stripes<Counter>) -> u64 {
 fn count_twice(stripes: &Stripes<Counter>) {
     for _ in 0..2 {
         let counters = stripes.local_metrics(|| ());
-        counters.add(counters.stripe, 1);
+        counters.add(counters.counters(), 1);
     }
 }
 
