@@ -44,6 +44,7 @@ use crate::{
     run::output::ErrorNote,
     telemetry::events,
     telemetry::span::TaskSpan,
+    token::ReplacedToken,
     tuning::Label,
 };
 
@@ -54,8 +55,8 @@ pub(crate) trait Report<T, E> {
 
     /// The run has ended.
     ///
-    /// `token` is the run's token, if the run still has it. `text` is the text of its error, if it failed and the text
-    /// is known.
+    /// `token` is the token that the run was made with, if it is still there. `text` is the text of its error, if it
+    /// failed and the text is known.
     fn completed(
         self,
         record: &Arc<TaskRecord>,
@@ -111,6 +112,8 @@ pin_project! {
         #[pin]
         run: Option<S>,
         report: Option<R>,
+        // The token that was given to a run which has a child of it now.
+        given: Option<CancellationToken>,
     }
 
     impl<S, R> PinnedDrop for Task<S, R>
@@ -134,13 +137,19 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
         run: &mut Option<S>,
         report: R,
     ) -> Self {
-        Self { cell: TaskCell::new(record, span), run: run.take(), report: Some(report) }
+        Self {
+            cell: TaskCell::new(record, span),
+            run: run.take(),
+            report: Some(report),
+            given: None,
+        }
     }
 
     #[inline]
     fn parts(self: Pin<&mut Self>) -> (&mut TaskCell, BorrowedTask<'_, S, R>) {
-        let TaskProjection { cell, run, report } = self.project();
-        (cell, BorrowedTask { run, report, ended: None, note: Cell::new(None), output: None })
+        let TaskProjection { cell, run, report, given } = self.project();
+        let (note, output) = (Cell::new(None), None);
+        (cell, BorrowedTask { run, report, given, ended: None, note, output })
     }
 }
 
@@ -179,6 +188,7 @@ pub(crate) trait DynTask {
 struct BorrowedTask<'a, S: SupervisedFuture, R: Report<S::Value, S::Error>> {
     run: Pin<&'a mut Option<S>>,
     report: &'a mut Option<R>,
+    given: &'a mut Option<CancellationToken>,
     ended: Option<TaskCompletion<S::Value, S::Error>>,
     /// The note of the error.
     note: Cell<Option<ErrorNote>>,
@@ -196,7 +206,9 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
     }
 
     fn own_token(&mut self) -> Option<&CancellationToken> {
-        self.run.as_mut().as_pin_mut()?.own_token()
+        let ReplacedToken { child, given } = self.run.as_mut().as_pin_mut()?.own_token()?;
+        *self.given = Some(given);
+        Some(child)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks, cancelled: bool) -> bool {
@@ -218,7 +230,10 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
     }
 
     fn on_completed(&mut self, record: &Arc<TaskRecord>) -> Outcome {
-        let token = self.run.as_mut().as_pin_mut().and_then(S::take_back_token);
+        let token = match self.given.take() {
+            None => self.run.as_mut().as_pin_mut().and_then(S::take_back_token),
+            given => given,
+        };
         self.run.set(None);
         let report = self.report.take().expect("a task ends once");
         let ended = self.ended.take().expect("a run that has ended has a result");
