@@ -410,7 +410,7 @@ impl Pool {
         if pool.is_closed() {
             return refuse(task, TrySpawnError::Closed);
         }
-        let Some(slot) = Limit::try_acquire(pool.limit.clone()) else {
+        let Some(slot) = Limit::try_acquire(&*pool.limit) else {
             return refuse(task, TrySpawnError::Full);
         };
         // The closure is called only if the run can be spawned: from here on a close waits for it.

@@ -49,7 +49,7 @@ type SpawnFn<T, E, S> = fn(
     &Arc<PoolState>,
     &mut Option<S>,
     Option<Arc<TaskRecord>>,
-    Admission,
+    Admission<'_>,
     &'static Location<'static>,
 ) -> Result<PoolTask<T, E>, Closed>;
 
@@ -100,7 +100,7 @@ pub(crate) fn spawn_admitted<S, L>(
     pool: &Arc<PoolState>,
     run: &mut Option<S>,
     record: Option<Arc<TaskRecord>>,
-    admission: Admission,
+    admission: Admission<'_>,
     place: &'static Location<'static>,
 ) -> Result<PoolTask<S::Value, S::Error>, Closed>
 where
@@ -112,7 +112,7 @@ where
 }
 
 impl<T, E, S> PoolSpawn<'_, T, E, S> {
-    fn spawn_run(&mut self, admission: Admission) -> Result<PoolTask<T, E>, SpawnError> {
+    fn spawn_run(&mut self, admission: Admission<'_>) -> Result<PoolTask<T, E>, SpawnError> {
         // The token may have been fired since the run was made.
         if self.pool.may_be_cancelled() {
             self.pool.renew_if_cancelled();
