@@ -8,7 +8,7 @@ use crate::{
 };
 use crate::{
     pool::result::PoolTask,
-    pool::state::{Handle, SlotKind},
+    pool::state::{Handle, SlotKind, TaskParts},
     pool::task::{make_run, spawn_run},
     tasks::refused::LoggedError,
     tasks::spawner::OnWorkers,
@@ -70,11 +70,17 @@ impl Slot {
         S::Error: LoggedError + Send + 'static,
     {
         let place = Location::caller();
+        let (token, record) = self.task_parts();
         let mut run = None;
-        match make_run(&self.pool.shared, task, &mut run) {
-            Ok((_, record)) => self.spawn_run(&mut run, record, None, place),
+        match make_run(token, task, &mut run) {
+            Ok(_) => self.spawn_run(&mut run, record, None, place),
             Err(panicked) => PoolTask::not_spawned(panicked, S::error),
         }
+    }
+
+    pub(crate) fn task_parts(&self) -> TaskParts {
+        let parts = self.pool.shared.task_parts(SlotKind::Reserved);
+        parts.expect("a reserved slot is accepted work")
     }
 
     /// Spawns a run, with its permit unless the run waits for that itself.

@@ -77,21 +77,22 @@ where
         place: &'static Location<'static>,
         spawn_fn: SpawnFn<T, E, S>,
     ) -> Self {
-        let (mut run, mut recycled) = (None, None);
-        let wait = if pool.is_closed() {
-            drop_quietly(task);
-            let name = name.unwrap_or_else(task_name::<S, F>);
-            AdmissionWait::NotMade(NotMade::Closed(Closed::of_unmade(name)))
-        } else {
-            match make_run(pool, task, &mut run) {
-                Ok((spec, record)) => {
-                    recycled = record;
-                    AdmissionWait::New { spec }
+        let (mut run, mut record) = (None, None);
+        let wait = match pool.task_parts(SlotKind::New) {
+            None => {
+                drop_quietly(task);
+                let name = name.unwrap_or_else(task_name::<S, F>);
+                AdmissionWait::NotMade(NotMade::Closed(Closed::of_unmade(name)))
+            }
+            Some((token, recycled)) => {
+                record = recycled;
+                match make_run(token, task, &mut run) {
+                    Ok(spec) => AdmissionWait::New { spec },
+                    Err(panicked) => AdmissionWait::NotMade(NotMade::Panicked(Box::new(panicked))),
                 }
-                Err(panicked) => AdmissionWait::NotMade(NotMade::Panicked(Box::new(panicked))),
             }
         };
-        Self { pool, place, run, record: recycled, wait, spawn_fn, error: S::error }
+        Self { pool, place, run, record, wait, spawn_fn, error: S::error }
     }
 }
 

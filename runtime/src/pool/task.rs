@@ -32,16 +32,14 @@ use tracing::Level;
 
 /// Calls the closure of a spawn, which makes the run. If it panics, logs the panic and returns it.
 ///
-/// The run is stored in `run`. Returns its function, and the recycled record of an ended task.
+/// The run is stored in `run`. Returns its function.
 pub(crate) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
-    pool: &PoolState,
+    token: CancellationToken,
     task: F,
     run: &mut Option<S>,
-) -> Result<(&'static TaskSpec, Option<Arc<TaskRecord>>), TaskError> {
-    let (token, record) = pool.task_parts();
+) -> Result<&'static TaskSpec, TaskError> {
     let spec = call_closure(|| run.insert(task(token)).spec());
-    let spec = spec.map_err(|caught| panicked(task_name::<S, F>(), caught))?;
-    Ok((spec, record))
+    spec.map_err(|caught| panicked(task_name::<S, F>(), caught))
 }
 
 /// Spawns a run with its slot, and with its permit unless the run waits for that itself.
