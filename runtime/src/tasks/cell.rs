@@ -42,6 +42,7 @@ use crate::{
     run::PollContext,
     run::future::{SupervisedFuture, TaskCompletion},
     run::output::ErrorNote,
+    sync::atomic::{Ordering, fence},
     telemetry::events,
     telemetry::span::TaskSpan,
     token::ReplacedToken,
@@ -266,6 +267,16 @@ pub(crate) struct TaskCell {
     has_waker: bool,
 }
 
+/// Whether a handle of the task, which is about to be polled, may exist. The task and the list of its scope hold one
+/// reference to the record each, and a handle is cloned only from another one. What a handle that was dropped has
+/// requested is visible afterwards.
+fn may_have_handles(record: &Arc<TaskRecord>) -> bool {
+    const OWNERS: usize = 2;
+    let references = Arc::strong_count(record);
+    fence(Ordering::Acquire);
+    references > OWNERS
+}
+
 fn record_of(record: &Option<Arc<TaskRecord>>) -> &Arc<TaskRecord> {
     record.as_ref().expect("the stack returns a task's record when its poll ends")
 }
@@ -324,18 +335,22 @@ impl TaskCell {
 
     /// Polls the task, and reports its end.
     pub(crate) fn poll(&mut self, task: &mut dyn DynTask, cx: &mut Context<'_>) -> Poll<()> {
-        let requests = self.record().control().requests();
+        let mut requests = self.record().control().requests();
         if requests.is_aborted() {
             self.abort(task);
             return Poll::Ready(());
         }
-        let cancelled = requests.is_cancelled();
         // Its first poll: it keeps its waker as soon as it is pending.
         if !self.has_waker && self.record().spec().takes_token() {
             if let Some(token) = task.own_token() {
-                self.record().set_token(token);
+                if may_have_handles(self.record()) {
+                    self.record().set_token(token);
+                }
+                // A handle that is gone may have cancelled the task.
+                requests = self.record().control().requests();
             }
         }
+        let cancelled = requests.is_cancelled();
         let _inside = self.span.as_ref().map(|span| span.enter());
         let polled = in_poll(&mut self.record, self.span.as_deref(), |now| {
             panic::catch_escaped(|| task.poll(cx, now, cancelled))
