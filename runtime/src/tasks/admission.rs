@@ -258,7 +258,8 @@ impl<'a, N> AdmissionWait<'a, N> {
         }
         ready!(budget::spend(cx));
         if let Self::New { spec } = *self {
-            *self = Self::Done;
+            // A new one has nothing to drop.
+            std::mem::forget(std::mem::replace(self, Self::Done));
             if let Some(admission) = slots.try_admit(spec) {
                 if admission.permit.is_some() {
                     spec.local_metrics().record_wait(0);
