@@ -144,11 +144,18 @@ pub(crate) fn call_closure<R>(closure: impl FnOnce() -> R) -> Result<R, Caught> 
     made
 }
 
-/// Replaces a token by a child of it.
-#[cold]
-pub(crate) fn replace_with_child<T: AsToken>(token: &mut Option<T>) {
-    let child = token.as_ref().map(T::child);
-    *token = child;
+/// The child that a body takes, and the token that it replaced: the scope reuses that, since a clone takes its lock.
+pub struct ReplacedToken<'a> {
+    pub(crate) child: &'a CancellationToken,
+    pub(crate) given: CancellationToken,
+}
+
+/// Replaces an owned token by a child of it.
+#[inline]
+pub(crate) fn replace_with_child<T: AsToken>(token: &mut T) -> Option<ReplacedToken<'_>> {
+    let child = token.child();
+    let given = std::mem::replace(token, child).into_given()?;
+    Some(ReplacedToken { child: token.as_token(), given })
 }
 
 /// Hands a token to the body that is polled next.

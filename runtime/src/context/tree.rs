@@ -9,8 +9,9 @@
 //! 2. Only its own task writes the times; a reader may see them one poll late.
 //! 3. An abort or a cancel sets its flag before it takes the waker; the task stores its waker before it checks the flags.
 //!    So one of the two sees the other. Otherwise an aborted task could sleep forever. (`context/tree/loom.rs`)
-//! 4. A task stores the token of its body, or finds itself cancelled, under one lock with the cancel of its handle.
-//!    Otherwise a body that starts at that moment would miss the cancel. (`context/tree/loom.rs`)
+//! 4. A task that has a handle stores the token of its body, or finds itself cancelled, under one lock with the cancel of
+//!    its handle. Otherwise a body that starts at that moment would miss the cancel. (`context/tree/loom.rs`) Without a
+//!    handle nothing fires that token by the record.
 //!
 //! Invariants of scopes
 //!
@@ -98,7 +99,7 @@ struct Links {
     waker: Option<Waker>,
     /// Set after the spawn.
     id: Option<Id>,
-    /// The token of its body, from the first poll until the end, if the body takes one.
+    /// The token of its body, from the first poll until the end, if the body takes one and the task may have handles.
     token: Option<CancellationToken>,
 }
 

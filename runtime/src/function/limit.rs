@@ -56,8 +56,8 @@ pub(crate) struct Limit {
 /// The right to run; returned when it is dropped.
 pub(crate) struct Permit<L: Borrow<Limit> = &'static Limit>(L);
 
-/// A permit of a scope, which shares its limit with its tasks.
-pub(crate) type Slot = Permit<Arc<Limit>>;
+/// A permit of a scope. Its task keeps it: see [`Permit::keep`].
+pub(crate) type Slot<'a> = Permit<&'a Limit>;
 
 /// Set while permits must be released under the lock.
 const QUEUED: usize = 1;
@@ -150,6 +150,12 @@ impl Limit {
     pub(crate) fn try_acquire<L: Borrow<Self>>(this: L) -> Option<Permit<L>> {
         // Not made before: its drop releases a permit.
         this.borrow().try_take().then(|| Permit(this))
+    }
+
+    /// Returns a permit that was kept.
+    #[inline]
+    pub(crate) fn kept(&self) -> Permit<&Self> {
+        Permit(self)
     }
 
     /// Waits for a permit.
@@ -294,6 +300,15 @@ impl Limit {
 
 const fn at_most(size: usize) -> usize {
     if size > LARGEST { LARGEST } else { size }
+}
+
+impl<L: Borrow<Limit>> Permit<L> {
+    /// Keeps the permit for an owner that has a reference to the limit already, and needs no other one to release it:
+    /// [`Limit::kept`] returns it, once.
+    #[inline]
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
+    }
 }
 
 impl<L: Borrow<Limit>> Drop for Permit<L> {

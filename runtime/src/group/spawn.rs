@@ -17,7 +17,7 @@ use crate::{
     context::tree::TaskRecord,
     error::{Cancelled, Origin, TaskError},
     function::TaskSpec,
-    function::limit::Slot,
+    function::limit::Permit,
     outcome::Outcome,
     panic,
     panic::{Caught, drop_quietly},
@@ -65,7 +65,7 @@ type SpawnFn<T, E, S> = fn(
     &Arc<GroupState<T, E>>,
     &mut Option<S>,
     Option<Arc<TaskRecord>>,
-    Admission,
+    Admission<'_>,
     &'static Location<'static>,
 ) -> Result<TaskHandle, &'static TaskSpec>;
 
@@ -160,7 +160,7 @@ fn spawn_admitted<S, L>(
     group: &Arc<GroupState<S::Value, S::Error>>,
     run: &mut Option<S>,
     record: Option<Arc<TaskRecord>>,
-    admission: Admission,
+    admission: Admission<'_>,
     place: &'static Location<'static>,
 ) -> Result<TaskHandle, &'static TaskSpec>
 where
@@ -178,7 +178,8 @@ where
         return Err(spec);
     };
     waiting.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
-    let report = GroupReporter { group: group.clone(), key, slot: admission.slot };
+    admission.slot.into_iter().for_each(Permit::keep);
+    let report = GroupReporter { group: group.clone(), key };
     let task = L::spawn(Task::new(record.clone(), span, run, report));
     record.set_id(task.id());
     Ok(TaskHandle::new(record, label))
@@ -349,11 +350,10 @@ impl<T, E, S> Drop for Spawn<'_, T, E, S> {
     }
 }
 
-/// Reports the end of a task to its group.
+/// Reports the end of a task to its group, and before that releases its slot.
 pub(crate) struct GroupReporter<T, E> {
     group: Arc<GroupState<T, E>>,
     key: Key,
-    slot: Option<Slot>,
 }
 
 impl<T, E> Report<T, E> for GroupReporter<T, E> {
@@ -379,13 +379,13 @@ impl<T, E> Report<T, E> for GroupReporter<T, E> {
             }
             Err(error) => Err(failure(record, outcome, error, text)),
         };
-        drop(self.slot);
+        self.group.slots.release();
         self.group.finish(self.key, task, result, token);
     }
 
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E) {
         if is_stopped_by_handle(record) {
-            drop(self.slot);
+            self.group.slots.release();
             return self.group.finish(self.key, record.spec().name(), Ok(None), None);
         }
         let tasks = &self.group.tasks;
@@ -396,7 +396,7 @@ impl<T, E> Report<T, E> for GroupReporter<T, E> {
     }
 
     fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught) {
-        drop(self.slot);
+        self.group.slots.release();
         self.group.finish_unconvertible(self.key, record.spec().name(), caught);
     }
 }

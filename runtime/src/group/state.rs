@@ -209,15 +209,35 @@ impl<T, E> GroupState<T, E> {
         // Not under the lock: a `cancel` may hold the token's lock while it calls wakers.
         let fired = self.until_first_exit && self.tasks.token.is_cancelled();
         let mut state = self.lock();
-        let dropped = state.dropped;
         let (record, place) = state.remove(key);
         let unused = state.recycle(token, record, (&self.tasks.token, &self.tasks.scope));
+        let mut state = match result {
+            Ok(value) if state.wants_values() && !self.until_first_exit => {
+                state.store(place, value);
+                state
+            }
+            result => self.finish_rarely(state, place, task, result, fired),
+        };
+        state.pending -= 1;
+        wake_joiner(state);
+        drop(unused);
+    }
+
+    /// Records the result of a task that may cancel the group, or whose value may be unwanted. `fired`: the token has
+    /// fired before.
+    #[cold]
+    fn finish_rarely<'a>(
+        &'a self,
+        mut state: State<'a, T, E>,
+        place: Index,
+        task: &'static str,
+        result: Result<Option<T>, Failure<E>>,
+        fired: bool,
+    ) -> State<'a, T, E> {
+        let dropped = state.dropped;
         let (failure, unwanted) = match result {
             Ok(value) if state.wants_values() => {
-                match value {
-                    Some(value) => state.values.put(place, value),
-                    None => state.values.skip(place),
-                }
+                state.store(place, value);
                 (None, None)
             }
             // No `join` returns it. It is dropped here: the last reference to the group may be dropped inside a call
@@ -245,9 +265,7 @@ impl<T, E> GroupState<T, E> {
             drop_quietly(unwanted);
             state = self.lock();
         }
-        state.pending -= 1;
-        wake_joiner(state);
-        drop(unused);
+        state
     }
 
     /// Removes a task whose error conversion panicked.
@@ -526,6 +544,15 @@ impl<T, E> Results<T, E> {
             return Some(caught);
         }
         self.conversion_panic.replace(caught)
+    }
+
+    /// Stores the value of a task, which has none if its handle has stopped it.
+    #[inline]
+    fn store(&mut self, place: Index, value: Option<T>) {
+        match value {
+            Some(value) => self.values.put(place, value),
+            None => self.values.skip(place),
+        }
     }
 
     /// Whether `join` may still return the values.

@@ -1,7 +1,7 @@
 //! A worker of a map: a tokio task that drives one run after another.
 //!
 //! Each worker has its own child token and passes clones of it to its runs: no other thread contends for its lock. When
-//! a run has ended, its clone is reused for the next one.
+//! a run has ended, or has a child of its clone, the clone is reused for the next one.
 //!
 //! `growth.rs` decides when a map gets another worker.
 //!
@@ -33,6 +33,7 @@ use crate::{
     sync,
     telemetry::events,
     telemetry::span::TaskSpan,
+    token::ReplacedToken,
 };
 use crate::{
     map::growth::{GrowthPolicy, WorkerLimit},
@@ -70,7 +71,7 @@ where
 {
     shared: Arc<MapState<I, F, S, K>>,
     token: CancellationToken,
-    /// A clone of the token that an ended run has returned.
+    /// A clone of the token that a run has returned.
     spare_token: Option<CancellationToken>,
     record: Arc<TaskRecord>,
     cancel_waker: CancelWaker,
@@ -291,9 +292,11 @@ where
                     };
                     self.index = None;
                     let task = run.spec().name();
-                    // A clone of another token, or of a child, is dropped.
-                    let given = run.take_back_token();
-                    self.spare_token = given.filter(|given| *given == self.token);
+                    // Not if there is one: then the run has a child of it.
+                    if self.spare_token.is_none() {
+                        let given = run.take_back_token();
+                        self.spare_token = given.filter(|given| *given == self.token);
+                    }
                     self.run.set(None);
                     let wanted = self.growth.on_finish(ended.nanos);
                     for _ in 0..wanted {
@@ -363,7 +366,10 @@ where
             );
             if let NextRun::Made(index) = next_run {
                 self.index = Some(index);
-                self.run.as_mut().as_pin_mut().and_then(S::own_token);
+                let replaced = self.run.as_mut().as_pin_mut().and_then(S::own_token);
+                if let Some(ReplacedToken { given, .. }) = replaced {
+                    self.spare_token = Some(given).filter(|given| *given == self.token);
+                }
                 self.growth.on_start();
                 self.wakes.woke |= self.shared.watch_again();
                 if std::mem::take(&mut self.is_new) {

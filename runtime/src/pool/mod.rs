@@ -410,7 +410,7 @@ impl Pool {
         if pool.is_closed() {
             return refuse(task, TrySpawnError::Closed);
         }
-        let Some(slot) = Limit::try_acquire(pool.limit.clone()) else {
+        let Some(slot) = Limit::try_acquire(&*pool.limit) else {
             return refuse(task, TrySpawnError::Full);
         };
         // The closure is called only if the run can be spawned: from here on a close waits for it.
@@ -418,9 +418,10 @@ impl Pool {
             return refuse(task, closed.into());
         }
         let slot = Slot::new(self.handle.clone(), slot);
+        let (token, record) = slot.task_parts();
         let mut run = None;
-        let (spec, record) = match make_run(pool, task, &mut run) {
-            Ok(made) => made,
+        let spec = match make_run(token, task, &mut run) {
+            Ok(spec) => spec,
             Err(panicked) => return Ok(PoolTask::not_spawned(panicked, S::error)),
         };
         let permit = spec.limit_before_run().map(Limit::try_acquire);

@@ -8,7 +8,7 @@ use crate::{
 };
 use crate::{
     pool::result::PoolTask,
-    pool::state::{Handle, SlotKind},
+    pool::state::{Handle, SlotKind, TaskParts},
     pool::task::{make_run, spawn_run},
     tasks::refused::LoggedError,
     tasks::spawner::OnWorkers,
@@ -38,13 +38,13 @@ use tokio_util::sync::CancellationToken;
 #[must_use = "a slot that is dropped is released"]
 pub struct Slot {
     pool: Arc<Handle>,
-    /// `None` once it is used.
-    permit: Option<limit::Slot>,
+    is_used: bool,
 }
 
 impl Slot {
-    pub(crate) fn new(pool: Arc<Handle>, permit: limit::Slot) -> Self {
-        Self { pool, permit: Some(permit) }
+    pub(crate) fn new(pool: Arc<Handle>, slot: limit::Slot<'_>) -> Self {
+        slot.keep();
+        Self { pool, is_used: false }
     }
 
     /// Spawns at once, even if the pool has closed in the meantime. Returns the task, which can be awaited or dropped.
@@ -70,11 +70,17 @@ impl Slot {
         S::Error: LoggedError + Send + 'static,
     {
         let place = Location::caller();
+        let (token, record) = self.task_parts();
         let mut run = None;
-        match make_run(&self.pool.shared, task, &mut run) {
-            Ok((_, record)) => self.spawn_run(&mut run, record, None, place),
+        match make_run(token, task, &mut run) {
+            Ok(_) => self.spawn_run(&mut run, record, None, place),
             Err(panicked) => PoolTask::not_spawned(panicked, S::error),
         }
+    }
+
+    pub(crate) fn task_parts(&self) -> TaskParts {
+        let parts = self.pool.shared.task_parts(SlotKind::Reserved);
+        parts.expect("a reserved slot is accepted work")
     }
 
     /// Spawns a run, with its permit unless the run waits for that itself.
@@ -90,24 +96,19 @@ impl Slot {
             + Send
             + 'static,
     {
-        let slot = self.permit.take().expect("a slot is used once, by value");
-        let admission = (slot, permit);
-        spawn_run::<S, OnWorkers>(
-            &self.pool.shared,
-            run,
-            record,
-            admission,
-            place,
-            SlotKind::Reserved,
-        )
-        .expect("a reserved slot is accepted work")
+        self.is_used = true;
+        let pool = &self.pool.shared;
+        let admission = (pool.limit.kept(), permit);
+        spawn_run::<S, OnWorkers>(pool, run, record, admission, place, SlotKind::Reserved)
+            .expect("a reserved slot is accepted work")
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if self.permit.is_some() {
+        if !self.is_used {
             self.pool.shared.unreserve();
+            drop(self.pool.shared.limit.kept());
         }
     }
 }

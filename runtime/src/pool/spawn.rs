@@ -49,7 +49,7 @@ type SpawnFn<T, E, S> = fn(
     &Arc<PoolState>,
     &mut Option<S>,
     Option<Arc<TaskRecord>>,
-    Admission,
+    Admission<'_>,
     &'static Location<'static>,
 ) -> Result<PoolTask<T, E>, Closed>;
 
@@ -77,21 +77,22 @@ where
         place: &'static Location<'static>,
         spawn_fn: SpawnFn<T, E, S>,
     ) -> Self {
-        let (mut run, mut recycled) = (None, None);
-        let wait = if pool.is_closed() {
-            drop_quietly(task);
-            let name = name.unwrap_or_else(task_name::<S, F>);
-            AdmissionWait::NotMade(NotMade::Closed(Closed::of_unmade(name)))
-        } else {
-            match make_run(pool, task, &mut run) {
-                Ok((spec, record)) => {
-                    recycled = record;
-                    AdmissionWait::New { spec }
+        let (mut run, mut record) = (None, None);
+        let wait = match pool.task_parts(SlotKind::New) {
+            None => {
+                drop_quietly(task);
+                let name = name.unwrap_or_else(task_name::<S, F>);
+                AdmissionWait::NotMade(NotMade::Closed(Closed::of_unmade(name)))
+            }
+            Some((token, recycled)) => {
+                record = recycled;
+                match make_run(token, task, &mut run) {
+                    Ok(spec) => AdmissionWait::New { spec },
+                    Err(panicked) => AdmissionWait::NotMade(NotMade::Panicked(Box::new(panicked))),
                 }
-                Err(panicked) => AdmissionWait::NotMade(NotMade::Panicked(Box::new(panicked))),
             }
         };
-        Self { pool, place, run, record: recycled, wait, spawn_fn, error: S::error }
+        Self { pool, place, run, record, wait, spawn_fn, error: S::error }
     }
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn spawn_admitted<S, L>(
     pool: &Arc<PoolState>,
     run: &mut Option<S>,
     record: Option<Arc<TaskRecord>>,
-    admission: Admission,
+    admission: Admission<'_>,
     place: &'static Location<'static>,
 ) -> Result<PoolTask<S::Value, S::Error>, Closed>
 where
@@ -112,7 +113,7 @@ where
 }
 
 impl<T, E, S> PoolSpawn<'_, T, E, S> {
-    fn spawn_run(&mut self, admission: Admission) -> Result<PoolTask<T, E>, SpawnError> {
+    fn spawn_run(&mut self, admission: Admission<'_>) -> Result<PoolTask<T, E>, SpawnError> {
         // The token may have been fired since the run was made.
         if self.pool.may_be_cancelled() {
             self.pool.renew_if_cancelled();

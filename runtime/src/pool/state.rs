@@ -104,6 +104,9 @@ pub(crate) struct Inner {
 
 type State<'a> = MutexGuard<'a, Locked<Inner, ()>>;
 
+/// The token of a task that is not made yet, and the record of an ended one, if there is one.
+pub(crate) type TaskParts = (CancellationToken, Option<Arc<TaskRecord>>);
+
 /// The state that the drains of a pool share.
 #[derive(Default)]
 pub(crate) struct Drains {
@@ -172,16 +175,24 @@ impl PoolState {
         pool
     }
 
-    /// Returns a token for one more task, and a recycled record if one is available.
-    pub(crate) fn task_parts(&self) -> (CancellationToken, Option<Arc<TaskRecord>>) {
-        if self.may_be_cancelled() {
+    /// Returns a token for one more task, and a recycled record if one is available; `None` if the pool is closed and
+    /// the slot was not reserved earlier.
+    pub(crate) fn task_parts(&self, slot_kind: SlotKind) -> Option<TaskParts> {
+        let is_new = slot_kind == SlotKind::New;
+        if is_new && self.is_closed_by_token() {
+            return None;
+        }
+        if self.may_be_cancelled() && !(is_new && self.is_closed()) {
             self.renew_if_cancelled();
         }
         let mut state = self.lock();
+        if is_new && state.closed {
+            return None;
+        }
         let (token, record) = state.take_spare();
         let renewed = state.tokens.renewed.clone();
         drop(state);
-        (token.unwrap_or_else(|| self.current(&renewed).0.clone()), record)
+        Some((token.unwrap_or_else(|| self.current(&renewed).0.clone()), record))
     }
 
     pub(crate) fn lock(&self) -> State<'_> {

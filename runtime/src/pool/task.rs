@@ -32,16 +32,14 @@ use tracing::Level;
 
 /// Calls the closure of a spawn, which makes the run. If it panics, logs the panic and returns it.
 ///
-/// The run is stored in `run`. Returns its function, and the recycled record of an ended task.
+/// The run is stored in `run`. Returns its function.
 pub(crate) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
-    pool: &PoolState,
+    token: CancellationToken,
     task: F,
     run: &mut Option<S>,
-) -> Result<(&'static TaskSpec, Option<Arc<TaskRecord>>), TaskError> {
-    let (token, record) = pool.task_parts();
+) -> Result<&'static TaskSpec, TaskError> {
     let spec = call_closure(|| run.insert(task(token)).spec());
-    let spec = spec.map_err(|caught| panicked(task_name::<S, F>(), caught))?;
-    Ok((spec, record))
+    spec.map_err(|caught| panicked(task_name::<S, F>(), caught))
 }
 
 /// Spawns a run with its slot, and with its permit unless the run waits for that itself.
@@ -49,7 +47,7 @@ pub(crate) fn spawn_run<S, L>(
     pool: &Arc<PoolState>,
     run: &mut Option<S>,
     record: Option<Arc<TaskRecord>>,
-    (slot, permit): (Slot, Option<Permit>),
+    (slot, permit): (Slot<'_>, Option<Permit>),
     place: &'static Location<'static>,
     slot_kind: SlotKind,
 ) -> Result<PoolTask<S::Value, S::Error>, Closed>
@@ -77,14 +75,16 @@ where
         }
     };
     waiting.prepare(Prepared { permit, longest_grace: None });
-    let report = PoolReporter { pool: pool.clone(), key, token: None, renewed, _slot: slot };
+    slot.keep();
+    let report = PoolReporter { pool: pool.clone(), key, token: None, renewed };
     let span = events::root_task_span(spec.name(), label.as_ref());
     let task = L::spawn(Task::new(record.clone(), span, run, report));
     record.set_id(task.id());
     Ok(PoolTask::new(task, record, S::error))
 }
 
-/// Reports the end of a task to its pool. Its drop removes the task from the pool, however the task ended.
+/// Reports the end of a task to its pool. Its drop removes the task from the pool, however the task ended, and then
+/// releases its slot.
 pub(crate) struct PoolReporter {
     pool: Arc<PoolState>,
     key: Key,
@@ -92,13 +92,12 @@ pub(crate) struct PoolReporter {
     token: Option<CancellationToken>,
     /// The replacement that the task was spawned with, if the pool had replaced its token.
     renewed: Option<Arc<Renewed>>,
-    /// Released after the task is removed.
-    _slot: Slot,
 }
 
 impl Drop for PoolReporter {
     fn drop(&mut self) {
         self.pool.finish(self.key, self.token.take());
+        drop(self.pool.limit.kept());
     }
 }
 

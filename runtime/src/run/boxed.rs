@@ -17,6 +17,7 @@ use crate::{
     run::future::{Prepared, SupervisedFuture, TaskCompletion, sealed::Sealed},
     run::machine::PollContext,
     run::output::converted,
+    token::ReplacedToken,
     tuning::Tuning,
 };
 
@@ -45,7 +46,7 @@ trait DynCall<T, E>: Send {
     fn tune(&mut self, tuning: Tuning);
     fn tuning(&self) -> Option<&Arc<Tuning>>;
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
-    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken>;
+    fn own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>>;
     fn poll_inline(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>>;
     fn poll_completion(
         self: Pin<&mut Self>,
@@ -76,7 +77,7 @@ impl<S: SupervisedFuture + Send> DynCall<S::Value, S::Error> for S {
         SupervisedFuture::renew_token(self, from, to);
     }
 
-    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+    fn own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>> {
         SupervisedFuture::own_token(self)
     }
 
@@ -192,7 +193,7 @@ impl<T, E: From<TaskError>> SupervisedFuture for BoxedTask<T, E> {
         }
     }
 
-    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+    fn own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>> {
         self.get_mut().pinned().own_token()
     }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::run::machine::{Between, OnePoll};
 use crate::{
     error::TaskError, function::TaskSpec, function::limit::Permit, outcome::Outcome,
-    token::AsToken, tuning::Tuning,
+    token::AsToken, token::ReplacedToken, tuning::Tuning,
 };
 use crate::{
     run::body::{Failure, OnError, is_overdue, put_error_note, result},
@@ -307,9 +307,9 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     /// Replaces the token, before the first poll, if it is the first one given here.
     #[doc(hidden)]
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
-    /// Gives a spawned call a child token before its first poll, if its body takes the token. Returns that token.
+    /// Gives a spawned call a child token before its first poll, if its body takes the token.
     #[doc(hidden)]
-    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken>;
+    fn own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>>;
     #[doc(hidden)]
     fn poll_completion(
         self: Pin<&mut Self>,
@@ -374,7 +374,7 @@ where
     }
 
     #[inline]
-    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+    fn own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>> {
         self.project().run.own_token()
     }
 
@@ -456,7 +456,7 @@ where
         self.supervised.renew_token(from, to);
     }
 
-    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+    fn own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>> {
         self.project().supervised.own_token()
     }
 

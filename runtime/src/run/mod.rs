@@ -45,7 +45,7 @@ use crate::{
         machine::{Between, Lent, LentRun, OnePoll, RunEnded, Step},
         output::Judge,
     },
-    token::{self, AsToken},
+    token::{AsToken, ReplacedToken, replace_with_child},
     tuning::Tuning,
 };
 
@@ -157,22 +157,21 @@ impl<F: Future, T: AsToken> Run<F, T> {
         }
     }
 
-    /// Gives a spawned run a child of its token before its first poll, if its body takes the token. Returns the child.
+    /// Gives a spawned run a child of its token before its first poll, if its body takes the token.
     #[inline]
-    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+    fn own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>> {
         if T::IS_OWNED && self.core.spec.takes_token() { self.make_own_token() } else { None }
     }
 
     // Not inlined, to keep the spawn of other runs small.
     #[inline(never)]
-    fn make_own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+    fn make_own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>> {
         let this = self.project();
         if this.core.has_started() {
             return None;
         }
-        token::replace_with_child(this.token);
         this.core.mode = RunMode::OwnsToken;
-        Some(token_of(this.token))
+        this.token.as_mut().and_then(replace_with_child)
     }
 
     /// Marks the token as the run's own: a call of several runs has made the child.

@@ -27,6 +27,7 @@ use crate::{
     run::output::SupervisedOutput,
     run::restart::{Restarting, Runs},
     token::AsToken,
+    token::ReplacedToken,
     tuning::{Label, Tuning},
 };
 
@@ -408,7 +409,7 @@ impl<S: SupervisedFuture> SupervisedFuture for Tuned<S> {
         self.call.renew_token(from, to);
     }
 
-    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+    fn own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>> {
         self.project().call.own_token()
     }
 

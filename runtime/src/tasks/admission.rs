@@ -45,8 +45,8 @@ use crate::tasks::admission::hold_timer::HoldTimer;
 pub(crate) struct Slots(Option<Arc<Limit>>);
 
 /// A slot of a group or pool, and a permit of the function if the spawn waits for its limit.
-pub(crate) struct Admission {
-    pub(crate) slot: Option<Slot>,
+pub(crate) struct Admission<'a> {
+    pub(crate) slot: Option<Slot<'a>>,
     pub(crate) permit: Option<Permit>,
 }
 
@@ -84,12 +84,18 @@ impl Slots {
     }
 
     /// Acquires both without waiting, or neither.
-    pub(crate) fn try_admit(&self, spec: &'static TaskSpec) -> Option<Admission> {
+    pub(crate) fn try_admit(&self, spec: &'static TaskSpec) -> Option<Admission<'_>> {
         // Checked first: acquiring a permit and releasing it unused could delay a waiting run.
         if self.0.as_ref().is_some_and(|slots| slots.is_full()) {
             return None;
         }
         Some(Admission { permit: try_acquire_permit(spec)?, slot: self.try_acquire_slot()? })
+    }
+
+    /// Releases the slot that a task has kept.
+    #[inline]
+    pub(crate) fn release(&self) {
+        self.0.iter().for_each(|limit| drop(limit.kept()));
     }
 
     /// Waits for both, inside the run that awaits the spawn. The token ends the wait.
@@ -98,7 +104,7 @@ impl Slots {
         spec: &'static TaskSpec,
         scope: &Arc<ScopeNode>,
         token: &CancellationToken,
-    ) -> Result<Admission, Refusal> {
+    ) -> Result<Admission<'_>, Refusal> {
         let admitted = token.run_until_cancelled(self.acquire(spec, scope)).await;
         Ok(admitted.ok_or(Refusal::Cancelled)??)
     }
@@ -107,7 +113,7 @@ impl Slots {
         &self,
         spec: &'static TaskSpec,
         scope: &Arc<ScopeNode>,
-    ) -> Result<Admission, Rejected> {
+    ) -> Result<Admission<'_>, Rejected> {
         let (Some(slots), Some(permits)) = (&self.0, limit_to_wait_for(spec)) else {
             return self.acquire_one_by_one(spec, scope).await;
         };
@@ -126,7 +132,7 @@ impl Slots {
         &self,
         spec: &'static TaskSpec,
         scope: &Arc<ScopeNode>,
-    ) -> Result<Admission, Rejected> {
+    ) -> Result<Admission<'_>, Rejected> {
         loop {
             let permit = acquire_permit(spec).await?;
             if let Some(slot) = self.try_acquire_slot() {
@@ -140,10 +146,10 @@ impl Slots {
         }
     }
 
-    fn try_acquire_slot(&self) -> Option<Option<Slot>> {
+    fn try_acquire_slot(&self) -> Option<Option<Slot<'_>>> {
         match &self.0 {
             None => Some(None),
-            Some(limit) => Limit::try_acquire(limit.clone()).map(Some),
+            Some(limit) => Limit::try_acquire(&**limit).map(Some),
         }
     }
 
@@ -151,21 +157,21 @@ impl Slots {
         &self,
         spec: &'static TaskSpec,
         scope: &Arc<ScopeNode>,
-    ) -> Result<Option<Slot>, Rejected> {
+    ) -> Result<Option<Slot<'_>>, Rejected> {
         let Some(limit) = &self.0 else { return Ok(None) };
         if let Some(slot) = self.try_acquire_slot() {
             return Ok(slot);
         }
         match deadlock::check_slot(spec, scope, limit.size()) {
             Some(rejected) => Err(rejected),
-            None => Ok(Some(Limit::acquire(limit.clone()).await)),
+            None => Ok(Some(Limit::acquire(&**limit).await)),
         }
     }
 }
 
 /// Waits for a slot and a permit.
-async fn acquire_both(slots: &Arc<Limit>, permits: &'static Limit) -> (Slot, Permit) {
-    let mut wait = PairWait::new(slots.clone(), permits);
+async fn acquire_both<'a>(slots: &'a Arc<Limit>, permits: &'static Limit) -> (Slot<'a>, Permit) {
+    let mut wait = PairWait::new(slots, permits);
     let mut hold_timer = HoldTimer::new();
     poll_fn(|cx| {
         loop {
@@ -187,13 +193,16 @@ async fn acquire_both(slots: &Arc<Limit>, permits: &'static Limit) -> (Slot, Per
 }
 
 /// Waits for a slot of a scope, for a task that is not known yet.
-pub(crate) async fn reserve(limit: &Arc<Limit>, scope: &Arc<ScopeNode>) -> Result<Slot, Rejected> {
-    if let Some(slot) = Limit::try_acquire(limit.clone()) {
+pub(crate) async fn reserve<'a>(
+    limit: &'a Limit,
+    scope: &Arc<ScopeNode>,
+) -> Result<Slot<'a>, Rejected> {
+    if let Some(slot) = Limit::try_acquire(limit) {
         return Ok(slot);
     }
     match deadlock::check_reservation(scope, limit.size()) {
         Some(rejected) => Err(rejected),
-        None => Ok(Limit::acquire(limit.clone()).await),
+        None => Ok(Limit::acquire(limit).await),
     }
 }
 
@@ -226,7 +235,7 @@ pub(crate) enum AdmissionWait<'a, N> {
         spec: &'static TaskSpec,
     },
     Waiting {
-        admission: Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send + 'a>>,
+        admission: Pin<Box<dyn Future<Output = Result<Admission<'a>, Refusal>> + Send + 'a>>,
         queued: QueuedRun,
     },
     /// Admitted or refused, after waiting.
@@ -243,13 +252,14 @@ impl<'a, N> AdmissionWait<'a, N> {
         scope: &'a Arc<ScopeNode>,
         token: &'a CancellationToken,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Admission, Refusal<N>>> {
+    ) -> Poll<Result<Admission<'a>, Refusal<N>>> {
         if let Self::Waiting { .. } = self {
             return self.poll_waiting(cx);
         }
         ready!(budget::spend(cx));
         if let Self::New { spec } = *self {
-            *self = Self::Done;
+            // A new one has nothing to drop.
+            std::mem::forget(std::mem::replace(self, Self::Done));
             if let Some(admission) = slots.try_admit(spec) {
                 if admission.permit.is_some() {
                     spec.local_metrics().record_wait(0);
@@ -266,7 +276,7 @@ impl<'a, N> AdmissionWait<'a, N> {
         }
     }
 
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Admission, Refusal<N>>> {
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Admission<'a>, Refusal<N>>> {
         let admitted = match self {
             Self::Waiting { admission, .. } => ready!(admission.as_mut().poll(cx)),
             _ => unreachable!("only a waiting spawn is polled here"),

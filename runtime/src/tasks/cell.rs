@@ -42,8 +42,10 @@ use crate::{
     run::PollContext,
     run::future::{SupervisedFuture, TaskCompletion},
     run::output::ErrorNote,
+    sync::atomic::{Ordering, fence},
     telemetry::events,
     telemetry::span::TaskSpan,
+    token::ReplacedToken,
     tuning::Label,
 };
 
@@ -54,8 +56,8 @@ pub(crate) trait Report<T, E> {
 
     /// The run has ended.
     ///
-    /// `token` is the run's token, if the run still has it. `text` is the text of its error, if it failed and the text
-    /// is known.
+    /// `token` is the token that the run was made with, if it is still there. `text` is the text of its error, if it
+    /// failed and the text is known.
     fn completed(
         self,
         record: &Arc<TaskRecord>,
@@ -111,6 +113,8 @@ pin_project! {
         #[pin]
         run: Option<S>,
         report: Option<R>,
+        // The token that was given to a run which has a child of it now.
+        given: Option<CancellationToken>,
     }
 
     impl<S, R> PinnedDrop for Task<S, R>
@@ -134,13 +138,19 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
         run: &mut Option<S>,
         report: R,
     ) -> Self {
-        Self { cell: TaskCell::new(record, span), run: run.take(), report: Some(report) }
+        Self {
+            cell: TaskCell::new(record, span),
+            run: run.take(),
+            report: Some(report),
+            given: None,
+        }
     }
 
     #[inline]
     fn parts(self: Pin<&mut Self>) -> (&mut TaskCell, BorrowedTask<'_, S, R>) {
-        let TaskProjection { cell, run, report } = self.project();
-        (cell, BorrowedTask { run, report, ended: None, note: Cell::new(None), output: None })
+        let TaskProjection { cell, run, report, given } = self.project();
+        let (note, output) = (Cell::new(None), None);
+        (cell, BorrowedTask { run, report, given, ended: None, note, output })
     }
 }
 
@@ -179,6 +189,7 @@ pub(crate) trait DynTask {
 struct BorrowedTask<'a, S: SupervisedFuture, R: Report<S::Value, S::Error>> {
     run: Pin<&'a mut Option<S>>,
     report: &'a mut Option<R>,
+    given: &'a mut Option<CancellationToken>,
     ended: Option<TaskCompletion<S::Value, S::Error>>,
     /// The note of the error.
     note: Cell<Option<ErrorNote>>,
@@ -196,7 +207,9 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
     }
 
     fn own_token(&mut self) -> Option<&CancellationToken> {
-        self.run.as_mut().as_pin_mut()?.own_token()
+        let ReplacedToken { child, given } = self.run.as_mut().as_pin_mut()?.own_token()?;
+        *self.given = Some(given);
+        Some(child)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks, cancelled: bool) -> bool {
@@ -218,7 +231,10 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
     }
 
     fn on_completed(&mut self, record: &Arc<TaskRecord>) -> Outcome {
-        let token = self.run.as_mut().as_pin_mut().and_then(S::take_back_token);
+        let token = match self.given.take() {
+            None => self.run.as_mut().as_pin_mut().and_then(S::take_back_token),
+            given => given,
+        };
         self.run.set(None);
         let report = self.report.take().expect("a task ends once");
         let ended = self.ended.take().expect("a run that has ended has a result");
@@ -249,6 +265,16 @@ pub(crate) struct TaskCell {
     // Boxed, and `None` without a subscriber that enables it, to keep tasks small.
     span: Option<Box<TaskSpan>>,
     has_waker: bool,
+}
+
+/// Whether a handle of the task, which is about to be polled, may exist. The task and the list of its scope hold one
+/// reference to the record each, and a handle is cloned only from another one. What a handle that was dropped has
+/// requested is visible afterwards.
+fn may_have_handles(record: &Arc<TaskRecord>) -> bool {
+    const OWNERS: usize = 2;
+    let references = Arc::strong_count(record);
+    fence(Ordering::Acquire);
+    references > OWNERS
 }
 
 fn record_of(record: &Option<Arc<TaskRecord>>) -> &Arc<TaskRecord> {
@@ -309,18 +335,22 @@ impl TaskCell {
 
     /// Polls the task, and reports its end.
     pub(crate) fn poll(&mut self, task: &mut dyn DynTask, cx: &mut Context<'_>) -> Poll<()> {
-        let requests = self.record().control().requests();
+        let mut requests = self.record().control().requests();
         if requests.is_aborted() {
             self.abort(task);
             return Poll::Ready(());
         }
-        let cancelled = requests.is_cancelled();
         // Its first poll: it keeps its waker as soon as it is pending.
         if !self.has_waker && self.record().spec().takes_token() {
             if let Some(token) = task.own_token() {
-                self.record().set_token(token);
+                if may_have_handles(self.record()) {
+                    self.record().set_token(token);
+                }
+                // A handle that is gone may have cancelled the task.
+                requests = self.record().control().requests();
             }
         }
+        let cancelled = requests.is_cancelled();
         let _inside = self.span.as_ref().map(|span| span.enter());
         let polled = in_poll(&mut self.record, self.span.as_deref(), |now| {
             panic::catch_escaped(|| task.poll(cx, now, cancelled))

@@ -83,22 +83,30 @@ pub(crate) fn has_counted() -> bool {
 /// The span of a task of a group or a worker of a map: a child of the span in which the scope was created, no matter
 /// which task spawns it. As children of the spawner's span, the spans of tasks that spawn their successors would nest
 /// without bound. If the scope is nested too deeply (`is_cut`), the span has no parent.
+#[inline]
 pub(crate) fn task_span(
     made_in: &TaskSpan,
     is_cut: bool,
     name: &'static str,
     label: Option<&Label>,
 ) -> TaskSpan {
+    if TaskSpan::is_off() {
+        return TaskSpan::none();
+    }
     new_task_span((!is_cut).then_some(made_in), name, label)
 }
 
 /// The span of a task of a pool, which outlives its spawner: inside none.
+#[inline]
 pub(crate) fn root_task_span(name: &'static str, label: Option<&Label>) -> TaskSpan {
+    if TaskSpan::is_off() {
+        return TaskSpan::none();
+    }
     new_task_span(None, name, label)
 }
 
 /// Creates a span inside `parent`. It follows from that of the spawner, unless that is the parent.
-#[inline]
+#[inline(never)]
 fn new_task_span(parent: Option<&TaskSpan>, name: &'static str, label: Option<&Label>) -> TaskSpan {
     let parent = || parent.and_then(|parent| parent.as_span().id());
     let span = TaskSpan::new(|| {

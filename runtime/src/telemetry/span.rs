@@ -16,14 +16,21 @@ pub(crate) fn call_subscriber<R>(code: impl FnOnce() -> R) -> Option<R> {
 pub(crate) struct TaskSpan(Span);
 
 impl TaskSpan {
+    #[inline]
     pub(crate) fn none() -> Self {
         Self(Span::none())
+    }
+
+    /// Whether no subscriber takes a span of level `INFO`.
+    #[inline]
+    pub(crate) fn is_off() -> bool {
+        Level::INFO > LevelFilter::current()
     }
 
     /// Makes a span if a subscriber may take one of level `INFO`; otherwise this is one comparison.
     #[inline]
     pub(crate) fn new(make: impl FnOnce() -> Span) -> Self {
-        if Level::INFO > LevelFilter::current() {
+        if Self::is_off() {
             return Self::none();
         }
         call_subscriber(make).map_or_else(Self::none, Self)

@@ -43,6 +43,15 @@ async fn parent(
     if token.is_cancelled() { Ok(0) } else { Ok(number) }
 }
 
+/// Is never pending: only its token ends it.
+#[supervised(name = "group: polls its token")]
+async fn polls_its_token(token: &CancellationToken) -> Result<usize, Failed> {
+    while !token.is_cancelled() {
+        shuttle::thread::yield_now();
+    }
+    Ok(0)
+}
+
 /// Spawns a few tasks, in the order of their numbers.
 async fn feed(
     group: GroupHandle<usize, Failed>,
@@ -208,5 +217,14 @@ in_many_orders! {
         let joined = group.join().await;
         seen.all_over();
         assert!(matches!(joined, Err(Failed::Own { number: 1, after_cancel: false })));
+    }
+}
+
+in_many_orders! {
+    async fn a_cancel_by_a_handle_that_is_gone_is_not_lost() {
+        let group = Group::new(&CancellationToken::new());
+        let handle = group.spawn(polls_its_token).await;
+        tokio::spawn(async move { handle.cancel() });
+        assert!(group.join().await.unwrap().len() <= 1, "it may never have started");
     }
 }

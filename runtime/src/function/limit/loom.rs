@@ -132,7 +132,7 @@ fn limits() -> (Arc<Limit>, &'static Limit) {
 }
 
 /// Waits for both. It releases at once what it holds: only both together admit it.
-async fn both(slots: Arc<Limit>, permits: &'static Limit) -> (Slot, Permit) {
+async fn both<'a>(slots: &'a Arc<Limit>, permits: &'static Limit) -> (Slot<'a>, Permit) {
     let mut wait = PairWait::new(slots, permits);
     poll_fn(|cx| {
         loop {
@@ -148,11 +148,11 @@ async fn both(slots: Arc<Limit>, permits: &'static Limit) -> (Slot, Permit) {
 
 /// Starts a thread that waits for both and releases them.
 fn spawn_wait_for_both(slots: &Arc<Limit>, permits: &'static Limit) -> JoinHandle<()> {
-    spawn(slots, move |slots| drop(block_on(both(slots, permits))))
+    spawn(slots, move |slots| drop(block_on(both(&slots, permits))))
 }
 
 /// The two, both taken.
-fn taken() -> (Arc<Limit>, &'static Limit, Option<Slot>, Option<Permit>) {
+fn taken() -> (Arc<Limit>, &'static Limit, Option<Permit<Arc<Limit>>>, Option<Permit>) {
     let (slots, permits) = limits();
     let slot = Limit::try_acquire(slots.clone());
     let permit = Limit::try_acquire(permits);
@@ -179,7 +179,7 @@ fn a_dropped_pair_returns_its_grants() {
     model(Some(2), || {
         let (slots, permits, slot, permit) = taken();
         let drops = spawn(&slots, move |slots| {
-            let mut wait = PairWait::new(slots, permits);
+            let mut wait = PairWait::new(&slots, permits);
             _ = wait.poll(&Context::from_waker(Waker::noop()));
         });
         let waits = thread::spawn(move || drop(block_on(Limit::acquire(permits))));

@@ -32,27 +32,27 @@ use crate::{
 pub(crate) const HOLD: Duration = Duration::from_millis(10);
 
 /// A wait for a slot and a permit. Its drop removes it from both queues and releases what it holds.
-pub(crate) struct PairWait {
-    slots: Arc<Limit>,
+pub(crate) struct PairWait<'a> {
+    slots: &'a Arc<Limit>,
     permits: &'static Limit,
     pair: Option<Arc<Pair>>,
 }
 
 /// The state of a wait for both.
-pub(crate) enum PairStatus {
-    Admitted(Slot, Permit),
+pub(crate) enum PairStatus<'a> {
+    Admitted(Slot<'a>, Permit),
     /// It holds one, and keeps others from it.
     Holds,
     Waits,
 }
 
-impl PairWait {
-    pub(crate) fn new(slots: Arc<Limit>, permits: &'static Limit) -> Self {
+impl<'a> PairWait<'a> {
+    pub(crate) fn new(slots: &'a Arc<Limit>, permits: &'static Limit) -> Self {
         Self { slots, permits, pair: None }
     }
 
     /// Starts to wait, or returns how the wait stands. The task is woken when that changes.
-    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> PairStatus {
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> PairStatus<'a> {
         let waker = cx.waker().clone();
         let Some(pair) = &self.pair else { return self.start(waker) };
         let mut state = pair.state();
@@ -71,7 +71,7 @@ impl PairWait {
     }
 
     /// Takes both at once, or a place in both queues.
-    fn start(&mut self, waker: Waker) -> PairStatus {
+    fn start(&mut self, waker: Waker) -> PairStatus<'a> {
         let all = pairs();
         let (mut slots, mut permits) = (self.slots.queue(), self.permits.queue());
         self.slots.queued();
@@ -103,14 +103,14 @@ impl PairWait {
             }),
         });
         slots.insert_pair(address(self.permits), pair.slots_place, pair.clone());
-        permits.insert_pair(address(&self.slots), pair.permits_place, pair.clone());
+        permits.insert_pair(address(self.slots), pair.permits_place, pair.clone());
         drop((slots, permits, all));
         self.pair = Some(pair);
         PairStatus::Waits
     }
 
-    fn admitted(&self) -> PairStatus {
-        PairStatus::Admitted(Permit(self.slots.clone()), Permit(self.permits))
+    fn admitted(&self) -> PairStatus<'a> {
+        PairStatus::Admitted(Permit(self.slots), Permit(self.permits))
     }
 
     /// Releases what it holds, and keeps its places. It may not hold again until [`may_hold`](Self::may_hold).
@@ -136,7 +136,7 @@ impl PairWait {
     }
 }
 
-impl Drop for PairWait {
+impl Drop for PairWait<'_> {
     fn drop(&mut self) {
         let Some(pair) = self.pair.take() else { return };
         let all = pairs();

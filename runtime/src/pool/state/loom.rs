@@ -15,7 +15,7 @@ use crate::{
 use crate::{
     pool::drain::Drained,
     pool::options::Options,
-    pool::state::{PoolState, SlotKind},
+    pool::state::{PoolState, SlotKind, TaskParts},
     tasks::refused::Closed,
 };
 
@@ -23,9 +23,13 @@ fn pool(limit: usize) -> Arc<PoolState> {
     PoolState::new(limit, Location::caller(), Options::default())
 }
 
+fn parts(pool: &PoolState) -> TaskParts {
+    pool.task_parts(SlotKind::Reserved).expect("a reserved slot is accepted work")
+}
+
 fn record(pool: &PoolState) -> Arc<TaskRecord> {
     let spec = model_spec(Policy::DEFAULT);
-    let (_, recycled) = pool.task_parts();
+    let recycled = parts(pool).1;
     TaskRecord::recycle_or_new(
         recycled,
         spec,
@@ -142,14 +146,14 @@ fn no_task_escapes_an_abort() {
 fn a_token_that_something_else_fired_is_replaced() {
     model(Some(2), || {
         let pool = pool(2);
-        let (kept, _) = pool.task_parts();
+        let (kept, _) = parts(&pool);
         let fires = thread::spawn(move || kept.cancel());
-        let spawns = spawn(&pool, move |pool| drop(pool.task_parts()));
+        let spawns = spawn(&pool, move |pool| drop(parts(&pool)));
         join(fires);
-        let (token, _) = pool.task_parts();
+        let (token, _) = parts(&pool);
         assert!(!token.is_cancelled());
         join(spawns);
-        let (again, _) = pool.task_parts();
+        let (again, _) = parts(&pool);
         assert!(again == token, "a token that has not fired is not replaced");
     });
 }
@@ -159,15 +163,15 @@ fn a_token_that_something_else_fired_is_replaced() {
 fn no_token_escapes_the_stop() {
     model(Some(2), || {
         let pool = pool(2);
-        let (kept, _) = pool.task_parts();
+        let (kept, _) = parts(&pool);
         let spawns = spawn(&pool, move |pool| {
             kept.cancel();
-            pool.task_parts().0
+            parts(&pool).0
         });
         pool.cancel(Cause::Drained);
         let token = join(spawns);
         assert!(token.is_cancelled());
-        assert!(pool.task_parts().0.is_cancelled());
+        assert!(parts(&pool).0.is_cancelled());
     });
 }
 

@@ -54,7 +54,7 @@ use crate::{
     panic,
     panic::{Caught, drop_quietly},
     telemetry::events,
-    token::AsToken,
+    token::{AsToken, ReplacedToken, replace_with_child},
     tuning::Tuning,
 };
 
@@ -164,15 +164,14 @@ impl<M, F: Future, T: AsToken, I> Call<M, F, T, I> {
         self.tuning.as_ref()
     }
 
-    /// Gives a spawned call a child of its token before its first poll, if its body takes the token. Returns the child.
-    pub(crate) fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+    /// Gives a spawned call a child of its token before its first poll, if its body takes the token.
+    pub(crate) fn own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>> {
         let this = self.project();
         if !T::IS_OWNED || !this.spec.takes_token() {
             return None;
         }
-        *this.token = this.token.child();
         *this.owns_token = true;
-        Some(this.token.as_token())
+        replace_with_child(this.token)
     }
 
     pub(crate) fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {

@@ -17,7 +17,9 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::{error::TaskError, function::TaskSpec, token::AsToken, tuning::Tuning};
+use crate::{
+    error::TaskError, function::TaskSpec, token::AsToken, token::ReplacedToken, tuning::Tuning,
+};
 use crate::{
     run::body::{Failure, is_overdue, result},
     run::function,
@@ -97,7 +99,7 @@ pub trait Runs {
     #[doc(hidden)]
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
     #[doc(hidden)]
-    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken>;
+    fn own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>>;
     #[doc(hidden)]
     fn poll_call(
         self: Pin<&mut Self>,
@@ -146,7 +148,7 @@ where
         Self::renew_token(self, from, to);
     }
 
-    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+    fn own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>> {
         Self::own_token(self)
     }
 
@@ -365,7 +367,7 @@ where
         self.call.renew_token(from, to);
     }
 
-    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+    fn own_token(self: Pin<&mut Self>) -> Option<ReplacedToken<'_>> {
         self.project().call.own_token()
     }
 

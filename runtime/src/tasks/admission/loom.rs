@@ -32,7 +32,7 @@ impl Scene {
         }
     }
 
-    fn admit(&self) -> Result<Admission, Refusal> {
+    fn admit(&self) -> Result<Admission<'_>, Refusal> {
         block_on(self.slots.admit(self.spec, &self.scope, &self.token))
     }
 
@@ -129,7 +129,7 @@ fn limit(spec: &'static TaskSpec) -> &'static Limit {
 }
 
 /// Releases both in the order of a task that ends: the run drops its permit first, then the slot is released.
-fn release(Admission { slot, permit }: Admission) {
+fn release(Admission { slot, permit }: Admission<'_>) {
     assert!(slot.is_some() && permit.is_some());
     drop(permit);
     drop(slot);
