@@ -201,7 +201,7 @@ impl<F: Future<Output: SupervisedOutput>> Future for Within<F> {
         }
         self.as_mut().poll_fired(cx);
         let mut this = self.as_mut().project();
-        let polled = context::in_section(this.scope, || {
+        let polled = context::in_section(this.scope, None, || {
             let section = this.section.as_mut().as_pin_mut();
             section.expect("a section was polled after it had ended").poll(cx)
         });
