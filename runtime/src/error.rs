@@ -371,7 +371,10 @@ impl Panic {
         self.0.caught.site().map(|site| &site.location)
     }
 
-    /// The backtrace of the panic site, always captured, symbolised when it is first displayed.
+    /// The backtrace of the panic site, whatever `RUST_BACKTRACE` is, symbolised when it is first displayed.
+    ///
+    /// Its status is `Disabled` if the panic came while another backtrace was being symbolised for its event, and 5 ms
+    /// later that had not ended: a capture would wait for it.
     ///
     /// `None` if [`location`](Self::location) is.
     #[must_use]

@@ -6,7 +6,10 @@ use futures::stream;
 use tokio::runtime::{Builder, Runtime};
 use tokio_supervised::{CancellationToken, Group, Pool, Results, TaskError, map, map_stream};
 
-use crate::work::{alone, limited, panicking, ready, restarting, taking, yielding};
+use crate::work::{
+    alone, limited, nesting, panicking, ready, restarting, shielding, shielding_pending, taking,
+    within_deadline, yielding,
+};
 
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -42,6 +45,10 @@ cases! {
     map_results: 8192,
     map_unordered: 8192,
     map_results_yield: 8192,
+    nested_yields: 4096,
+    shield_ready: 4096,
+    shield_yields: 4096,
+    within_ready: 4096,
 }
 
 /// A call in the caller's task, whose body is ready at once.
@@ -153,6 +160,28 @@ async fn map_unordered(token: CancellationToken, units: u64) {
 /// The same in input order, its body pending once.
 async fn map_results_yield(token: CancellationToken, units: u64) {
     take(map_stream(&token, stream::iter(0..units), yielding).limit(16).results(), units).await;
+}
+
+/// A call that awaits another one with its own token, which is pending once.
+async fn nested_yields(token: CancellationToken, units: u64) {
+    for n in 0..units {
+        _ = black_box(nesting(&token, n).await);
+    }
+}
+
+/// A shield in a run, whose section is ready at once.
+async fn shield_ready(token: CancellationToken, units: u64) {
+    assert_eq!(shielding(&token, units).await.expect("no section fails"), units);
+}
+
+/// The same, its section pending once.
+async fn shield_yields(token: CancellationToken, units: u64) {
+    assert_eq!(shielding_pending(&token, units).await.expect("no section fails"), units);
+}
+
+/// A section with a deadline in a run, ready at once.
+async fn within_ready(token: CancellationToken, units: u64) {
+    assert_eq!(within_deadline(&token, units).await.expect("no section fails"), units);
 }
 
 /// Marks the end of a part for callgrind: each has a separate count.

@@ -1,9 +1,9 @@
 //! The functions whose runs are counted.
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use tokio::task::yield_now;
-use tokio_supervised::{CancellationToken, TaskError, supervised};
+use tokio_supervised::{CancellationToken, TaskError, shield, supervised, within};
 
 pub(crate) type Worked = Result<u64, TaskError>;
 
@@ -43,4 +43,39 @@ pub(crate) async fn panicking(n: u64) -> Worked {
 #[supervised(restart = "on-failure")]
 pub(crate) async fn restarting(n: u64) -> Worked {
     Ok(black_box(n))
+}
+
+#[supervised]
+pub(crate) async fn nesting(token: &CancellationToken, n: u64) -> Worked {
+    yielding(token, n).await
+}
+
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// A section for each unit, in one run.
+#[supervised]
+pub(crate) async fn shielding(units: u64) -> Worked {
+    for n in 0..units {
+        black_box(shield(LIMIT, |_| async { black_box(n) }).await);
+    }
+    Ok(units)
+}
+
+/// The same, each section pending once.
+#[supervised]
+pub(crate) async fn shielding_pending(units: u64) -> Worked {
+    for n in 0..units {
+        shield(LIMIT, |_| yield_now()).await;
+        black_box(n);
+    }
+    Ok(units)
+}
+
+/// A section with a deadline for each unit, in one run.
+#[supervised]
+pub(crate) async fn within_deadline(token: &CancellationToken, units: u64) -> Worked {
+    for n in 0..units {
+        black_box(within(token, LIMIT, async |_| Worked::Ok(black_box(n))).await?);
+    }
+    Ok(units)
 }

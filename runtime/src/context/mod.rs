@@ -18,7 +18,11 @@ pub(crate) mod shields;
 pub(crate) mod stack;
 pub(crate) mod tree;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    ops::ControlFlow::{Break, Continue},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -48,9 +52,18 @@ pub(crate) fn in_task<R>(record: &mut Option<Arc<TaskRecord>>, code: impl FnOnce
     result
 }
 
-/// Polls a section of a task, such as a shield, inside its own cancellation scope.
-pub(crate) fn in_section<R>(scope: &mut Option<Arc<ScopeNode>>, code: impl FnOnce() -> R) -> R {
-    let _guard = EnterGuard::new(EntryKind::Section { task: tokio::task::try_id() }, scope);
+/// Polls a section of a task, such as a shield, inside its own cancellation scope. A shield with `times` has no scope
+/// yet: the code inside makes it if it needs it.
+#[inline]
+pub(crate) fn in_section<R>(
+    scope: &mut Option<Arc<ScopeNode>>,
+    times: Option<RunTimes>,
+    code: impl FnOnce() -> R,
+) -> R {
+    let guard = EnterGuard::new(EntryKind::Section { task: tokio::task::try_id() }, scope);
+    if let Some(times) = times {
+        stack::set_times(guard.pushed, times);
+    }
     code()
 }
 
@@ -124,22 +137,54 @@ impl<T: StackRef> Drop for EnterGuard<'_, T> {
 
 /// The scope of the current code.
 pub(crate) fn current_scope() -> Option<Arc<ScopeNode>> {
+    let now = tokio::task::try_id();
+    let mut is_unmade = false;
+    let found = stack::visit_own_entries(|entry| match entry {
+        StackEntry::Task { record } => Break(record.as_ref().map(|record| record.scope().clone())),
+        StackEntry::Section { task, scope: Some(scope), .. } if *task == now => {
+            Break(Some(scope.clone()))
+        }
+        StackEntry::Section { task, times: Some(_), .. } if *task == now => {
+            is_unmade = true;
+            Break(None)
+        }
+        StackEntry::Section { .. } | StackEntry::Run { .. } => Continue(()),
+    });
+    if is_unmade { make_scope() } else { found.flatten() }
+}
+
+/// Makes the scope of the shield that the current code is in, and of those around it.
+#[cold]
+fn make_scope() -> Option<Arc<ScopeNode>> {
     stack::with_entries(|entries| {
         let now = tokio::task::try_id();
-        stack::of_current_task(entries).iter().rev().find_map(|entry| match entry {
-            StackEntry::Task { record } => record.as_ref().map(|record| record.scope().clone()),
-            StackEntry::Section { task, scope } if *task == now => scope.clone(),
-            StackEntry::Section { .. } | StackEntry::Run { .. } => None,
-        })
+        let mut around = None;
+        for entry in stack::of_current_task(entries) {
+            match entry {
+                StackEntry::Task { record: Some(record) } => around = Some(record.scope().clone()),
+                StackEntry::Section { task, scope, times } if *task == now => {
+                    if let (None, Some(times)) = (&scope, times) {
+                        let deadline = times.deadline(None);
+                        *scope = Some(ScopeNode::section(around.as_ref(), deadline, None));
+                    }
+                    around = scope.clone().or(around);
+                }
+                _ => {}
+            }
+        }
+        around
     })
 }
 
 /// Calls `read` with the record of the current task, if it is a supervised one.
 pub(crate) fn current_record<R>(read: impl FnOnce(&Arc<TaskRecord>) -> R) -> Option<R> {
-    stack::with_entries(|entries| match stack::of_current_task(entries).first() {
-        Some(StackEntry::Task { record: Some(record) }) => Some(read(record)),
-        _ => None,
-    })
+    let mut read = Some(read);
+    stack::visit_own_entries(|entry| match entry {
+        StackEntry::Task { record } => {
+            Break(record.as_ref().and_then(|record| Some(read.take()?(record))))
+        }
+        StackEntry::Section { .. } | StackEntry::Run { .. } => Continue(()),
+    })?
 }
 
 /// Whether the current code is that of the record's task.
@@ -150,10 +195,12 @@ pub(crate) fn is_current(record: &TaskRecord) -> bool {
 /// Calls `write` with the record of the current task if the caller is the run that the task drives, and not a call
 /// within it.
 fn with_own_record(write: impl FnOnce(&TaskRecord)) {
-    stack::with_entries(|entries| {
-        if let [StackEntry::Task { record: Some(record) }] = stack::of_current_task(entries) {
+    let mut write = Some(write);
+    stack::visit_own_entries(|entry| {
+        if let (StackEntry::Task { record: Some(record) }, Some(write)) = (entry, write.take()) {
             write(record);
         }
+        Break(())
     });
 }
 
@@ -264,21 +311,20 @@ pub(crate) fn current_service() -> Option<Arc<ServiceNode>> {
 fn nested(token: CancellationToken, service: Option<Arc<ServiceNode>>) -> Arc<ScopeNode> {
     let parent = current_scope();
     let parent_task = current_record(ParentRef::new);
-    let (enclosing_runs, outermost_run, deadline) = stack::with_entries(|entries| {
+    let deadline = deadline();
+    let runs = stack::with_entries(|entries| {
         let entries = stack::of_current_task(entries);
-        let deadline = deadline_in(entries, true);
         let outermost =
             entries.iter_mut().find_map(StackEntry::shields).filter(|_| parent.is_some());
         let outermost_run = outermost.map(Arc::downgrade);
-        (entries.iter_mut().filter_map(enclosing_run).collect(), outermost_run, deadline)
+        (entries.iter_mut().filter_map(enclosing_run).collect(), outermost_run)
     });
-    let runs = (enclosing_runs, outermost_run);
     ScopeNode::nested(token, parent.as_ref(), parent_task, runs, deadline, service)
 }
 
 /// Creates the scope of a shield in the current task. It can be cancelled for a different reason than the task.
-pub(crate) fn shield_scope(limit: Instant) -> Arc<ScopeNode> {
-    ScopeNode::section(current_scope().as_ref(), Some(limit), None)
+pub(crate) fn shield_scope(deadline: Option<Instant>) -> Arc<ScopeNode> {
+    ScopeNode::section(current_scope().as_ref(), deadline, None)
 }
 
 /// Like [`shield_scope`], for a section with a deadline, which counts the shields inside.
@@ -291,27 +337,30 @@ pub(crate) fn deadline_scope(
 
 /// Returns the nearest deadline around the current code.
 pub(crate) fn deadline() -> Option<Instant> {
-    stack::with_entries(|entries| deadline_in(stack::of_current_task(entries), true))
+    nearest_deadline(true)
 }
 
 /// Like [`deadline`], without the timeouts of the runs since the nearest section, which drop their own bodies.
 pub(crate) fn section_deadline() -> Option<Instant> {
-    stack::with_entries(|entries| deadline_in(stack::of_current_task(entries), false))
+    nearest_deadline(false)
 }
 
 /// Visits the entries up to the nearest shield, or to the task, whose scope knows the deadlines around it.
-fn deadline_in(entries: &[StackEntry], with_timeouts: bool) -> Option<Instant> {
+fn nearest_deadline(with_timeouts: bool) -> Option<Instant> {
     let now = tokio::task::try_id();
     let mut nearest: Option<Instant> = None;
-    for entry in entries.iter().rev() {
+    stack::visit_own_entries(|entry| {
         let (found, is_last) = match entry {
             StackEntry::Run { .. } if !with_timeouts => (None, false),
             StackEntry::Run { spec, times, .. } => {
-                (times.as_ref().and_then(|times| times.deadline(spec)), false)
+                (times.as_ref().and_then(|times| times.deadline(spec.timeout())), false)
             }
-            StackEntry::Section { task, scope: Some(scope) } if *task == now => {
+            StackEntry::Section { task, scope: Some(scope), .. } if *task == now => {
                 // A shield holds the deadlines around it back; a section with a deadline does not.
                 (scope.deadline(), scope.shields().is_none())
+            }
+            StackEntry::Section { task, times: Some(times), .. } if *task == now => {
+                (times.deadline(None), true)
             }
             StackEntry::Section { .. } => (None, false),
             StackEntry::Task { record } => {
@@ -319,33 +368,27 @@ fn deadline_in(entries: &[StackEntry], with_timeouts: bool) -> Option<Instant> {
             }
         };
         nearest = nearest.into_iter().chain(found).min();
-        if is_last {
-            break;
-        }
-    }
+        if is_last { Break(()) } else { Continue(()) }
+    });
     nearest
 }
 
 /// The function of the innermost run of the current task.
 pub(crate) fn current_run() -> Option<&'static TaskSpec> {
-    stack::with_entries(|entries| {
-        stack::of_current_task(entries).iter().rev().find_map(|entry| match entry {
-            StackEntry::Run { spec, .. } => Some(*spec),
-            StackEntry::Task { .. } | StackEntry::Section { .. } => None,
-        })
+    stack::visit_own_entries(|entry| match entry {
+        StackEntry::Run { spec, .. } => Break(*spec),
+        StackEntry::Task { .. } | StackEntry::Section { .. } => Continue(()),
     })
 }
 
 /// The grace of the innermost run of the current task; `None` if it is unbounded. Outside of all runs, the default.
 pub(crate) fn current_grace() -> Option<Duration> {
-    let found = stack::with_entries(|entries| {
-        stack::of_current_task(entries).iter().rev().find_map(|entry| match entry {
-            StackEntry::Run { spec, times, .. } => Some(match times {
-                Some(RunTimes { own: Some(own), .. }) => own.grace,
-                _ => spec.grace(),
-            }),
-            StackEntry::Task { .. } | StackEntry::Section { .. } => None,
-        })
+    let found = stack::visit_own_entries(|entry| match entry {
+        StackEntry::Run { spec, times, .. } => Break(match times {
+            Some(RunTimes { own: Some(own), .. }) => own.grace,
+            _ => spec.grace(),
+        }),
+        StackEntry::Task { .. } | StackEntry::Section { .. } => Continue(()),
     });
     found.unwrap_or(Policy::DEFAULT_GRACE)
 }

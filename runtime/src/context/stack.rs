@@ -18,6 +18,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    ops::ControlFlow,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -34,8 +35,9 @@ use crate::{
 pub(crate) enum StackEntry {
     /// The entries below belong to another task, or to none.
     Task { record: Option<Arc<TaskRecord>> },
-    /// A section of a task, such as a shield, with its own cancellation scope.
-    Section { task: Option<Id>, scope: Option<Arc<ScopeNode>> },
+    /// A section of a task, such as a shield, with its own cancellation scope. Instead of that, a shield that was not
+    /// pending yet has its times.
+    Section { task: Option<Id>, scope: Option<Arc<ScopeNode>>, times: Option<RunTimes> },
     Run {
         spec: &'static TaskSpec,
         permit: Permit,
@@ -44,10 +46,10 @@ pub(crate) enum StackEntry {
     },
 }
 
-/// The deadline of a run that has a timeout or per-call options.
+/// The deadline of a run that has a timeout or per-call options, or of a shield that was not pending yet.
 #[derive(Clone, Copy)]
 pub(crate) struct RunTimes {
-    /// The start of the body.
+    /// The start of the body, or of the section.
     pub(crate) since: Ticks,
     /// The end of the timeout or of the grace, once a timer runs.
     pub(crate) deadline: Option<Instant>,
@@ -62,11 +64,18 @@ pub(crate) struct OwnTimes {
 }
 
 impl RunTimes {
-    pub(crate) fn deadline(&self, spec: &TaskSpec) -> Option<Instant> {
+    /// The times of a shield whose timer does not run.
+    pub(crate) fn of_shield(since: Ticks, limit: Duration) -> Self {
+        let own = OwnTimes { timeout: Some(limit), grace: None };
+        Self { since, deadline: None, own: Some(own) }
+    }
+
+    /// The deadline, with `timeout` unless it has its own.
+    pub(crate) fn deadline(&self, timeout: Option<Duration>) -> Option<Instant> {
         if self.deadline.is_some() {
             return self.deadline;
         }
-        let timeout = self.own.map_or(spec.timeout(), |own| own.timeout)?;
+        let timeout = self.own.map_or(timeout, |own| own.timeout)?;
         Instant::now().checked_add(timeout.saturating_sub(self.since.elapsed_by_tokio()))
     }
 }
@@ -329,7 +338,7 @@ pub(crate) fn push<T: StackRef>(kind: EntryKind, place: Option<&mut Option<Arc<T
     Pushed(depth as u32)
 }
 
-/// Sets the times of a run that was pushed.
+/// Sets the times of a run or a section that was pushed.
 #[inline]
 pub(crate) fn set_times(pushed: Pushed, times: RunTimes) {
     let depth = pushed.depth();
@@ -472,10 +481,54 @@ fn header(depth: usize) -> Option<EntryHeader> {
 
 /// Calls `read` with all entries, the innermost last. It may give runs their shields.
 pub(crate) fn with_entries<R>(read: impl FnOnce(&mut [StackEntry]) -> R) -> R {
-    let mut entries = take_all();
+    let mut entries: Vec<_> = (0..depth()).map(take_entry).collect();
     let found = read(&mut entries);
-    restore(entries);
+    for (depth, entry) in entries.into_iter().enumerate() {
+        restore(depth, entry);
+    }
     found
+}
+
+/// Calls `visit` with one entry after the other, the innermost first, until it breaks. It may give runs their shields.
+/// Cheaper than [`with_entries`], which shows all of them at once.
+pub(crate) fn visit_entries<B>(
+    mut visit: impl FnMut(&mut StackEntry) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    for depth in (0..depth()).rev() {
+        let mut entry = take_entry(depth);
+        let visited = visit(&mut entry);
+        restore(depth, entry);
+        visited?;
+    }
+    ControlFlow::Continue(())
+}
+
+/// Like [`visit_entries`], with the entries of the current task alone, as in [`of_current_task`].
+pub(crate) fn visit_own_entries<B>(
+    mut visit: impl FnMut(&mut StackEntry) -> ControlFlow<B>,
+) -> Option<B> {
+    let visited = visit_entries(|entry| {
+        let StackEntry::Task { record } = &*entry else { return visit(entry).map_break(Some) };
+        let is_own = record.as_ref().is_none_or(|record| record.is_current_tokio_task());
+        let found = if is_own { visit(entry).break_value() } else { None };
+        ControlFlow::Break(found)
+    });
+    visited.break_value().flatten()
+}
+
+/// Whether an entry above that of the nearest task may hold a reference.
+#[inline]
+pub(crate) fn any_held_in_task() -> bool {
+    ENTRIES.with(|entries| {
+        let Some(shallow) = entries.shallow.get(..entries.depth.get()) else { return true };
+        let mut above =
+            shallow.iter().rev().take_while(|entry| !matches!(entry.tag.get(), Tag::Task));
+        above.any(|entry| entry.holds.get())
+    })
+}
+
+fn depth() -> usize {
+    ENTRIES.with(|entries| entries.depth.get())
 }
 
 /// The entries of the current task. The task's own entry is missing if tokio polls another task on top of it; the runs
@@ -518,12 +571,7 @@ impl StackEntry {
     }
 }
 
-/// Takes all entries, with their references, the innermost last.
-fn take_all() -> Vec<StackEntry> {
-    let depth = ENTRIES.with(|entries| entries.depth.get());
-    (0..depth).map(take_entry).collect()
-}
-
+/// Takes an entry, with its reference.
 fn take_entry(depth: usize) -> StackEntry {
     let Some(EntryHeader { kind, holds, times }) = header(depth) else {
         return StackEntry::Task { record: None };
@@ -531,7 +579,7 @@ fn take_entry(depth: usize) -> StackEntry {
     match kind {
         EntryKind::Task => StackEntry::Task { record: take_ref_if(holds, depth) },
         EntryKind::Section { task } => {
-            StackEntry::Section { task, scope: take_ref_if(holds, depth) }
+            StackEntry::Section { task, scope: take_ref_if(holds, depth), times }
         }
         EntryKind::Run { spec, permit } => {
             StackEntry::Run { spec, permit, shields: take_ref_if(holds, depth), times }
@@ -543,14 +591,12 @@ fn take_ref_if<T: StackRef>(holds: bool, depth: usize) -> Option<Arc<T>> {
     if holds { take_ref(depth) } else { None }
 }
 
-/// Restores the entries that [`take_all`] removed, with the references added since.
-fn restore(entries: Vec<StackEntry>) {
-    for (depth, entry) in entries.into_iter().enumerate() {
-        match entry {
-            StackEntry::Task { record } => put_back(depth, record),
-            StackEntry::Section { scope, .. } => put_back(depth, scope),
-            StackEntry::Run { shields, .. } => put_back(depth, shields),
-        }
+/// Restores an entry that [`take_entry`] removed, with the reference added since.
+fn restore(depth: usize, entry: StackEntry) {
+    match entry {
+        StackEntry::Task { record } => put_back(depth, record),
+        StackEntry::Section { scope, .. } => put_back(depth, scope),
+        StackEntry::Run { shields, .. } => put_back(depth, shields),
     }
 }
 

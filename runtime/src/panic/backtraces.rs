@@ -2,15 +2,17 @@
 //!
 //! Invariants
 //!
-//! 1. No worker symbolises a backtrace or waits for one: a panic would delay every task of its worker.
-//! 2. At most [`WAITING`] backtraces wait. Further ones are counted, and the next event has their number.
+//! 1. No worker symbolises a backtrace, or waits for one for more than 5 ms: a panic would delay every task of its
+//!    worker. (`hook.rs`)
+//! 2. At most [`WAITING`] backtraces wait. Further ones are counted, as are panics that could not capture theirs, and
+//!    the next event has their number.
 //! 3. The panic's own event does not depend on this thread: it is logged by the code that caught the panic, before
 //!    the caller of the run continues.
 //!
 //! `tests/events/main.rs` checks 1 and 3, the tests below 2.
 
 use std::{
-    backtrace::Backtrace,
+    backtrace::BacktraceStatus,
     env,
     sync::{
         Arc, OnceLock,
@@ -18,18 +20,23 @@ use std::{
         mpsc::{self, Receiver, SyncSender},
     },
     thread,
+    time::Duration,
 };
 
 use tracing::{Dispatch, Level, dispatcher, field};
 
 use crate::{
     error::Panic,
-    panic::Site,
+    panic::{Site, hook},
     telemetry::span::{TaskSpan, call_subscriber},
 };
 
 /// A backtrace that has not been symbolised takes some kilobytes.
 const WAITING: usize = 256;
+
+/// How long the thread waits before it symbolises the first backtrace of the process, which takes long. Panics come in
+/// bursts, and those that come meanwhile cannot capture theirs.
+const BURST: Duration = Duration::from_millis(20);
 
 enum Job {
     Log(Box<QueuedBacktrace>),
@@ -70,7 +77,12 @@ pub(crate) fn log(panic: &Panic) {
         })
     });
     let Some(entry) = entry.flatten() else { return };
-    QUEUE.get_or_init(Queue::start).push(entry);
+    let queue = QUEUE.get_or_init(Queue::start);
+    if entry.site.backtrace.status() == BacktraceStatus::Captured {
+        queue.push(entry);
+    } else {
+        queue.skip(entry);
+    }
 }
 
 /// Whether a backtrace was ever to be logged.
@@ -106,10 +118,14 @@ impl Queue {
     fn push(&self, entry: QueuedBacktrace) {
         let Some(jobs) = &self.jobs else { return };
         if let Err(refused) = jobs.try_send(Job::Log(Box::new(entry))) {
-            self.skipped.fetch_add(1, Ordering::Relaxed);
-            // It holds a span and a subscriber, whose drops are foreign code.
-            call_subscriber(|| drop(refused));
+            self.skip(refused);
         }
+    }
+
+    fn skip(&self, refused: impl Sized) {
+        self.skipped.fetch_add(1, Ordering::Relaxed);
+        // It holds a span and a subscriber, whose drops are foreign code.
+        call_subscriber(|| drop(refused));
     }
 
     fn flush(&self) {
@@ -123,6 +139,8 @@ impl Queue {
 }
 
 fn log_all(queued: &Receiver<Job>) {
+    #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
+    thread::sleep(BURST);
     for job in queued {
         match job {
             Job::Log(entry) => {
@@ -139,7 +157,7 @@ impl QueuedBacktrace {
     fn log(self, skipped: usize) {
         let Self { task, id, site, span, subscriber } = self;
         let location = &site.location;
-        let backtrace: &Backtrace = &site.backtrace;
+        let backtrace = hook::symbolise(&site.backtrace);
         dispatcher::with_default(&subscriber, || {
             let _inside = span.enter();
             tracing::info!(

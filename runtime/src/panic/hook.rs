@@ -8,17 +8,69 @@
 //! 3. No supervised run waits for the hook: installing it takes a lock of `std`, which a blocking panic hook holds. A
 //!    run continues without it after [`INSTALL_TIMEOUT`], and its panics have no location until it is installed.
 //!    (`tests/spec/composition/panic_reports.rs`)
+//! 4. The hook waits at most [`CAPTURE_TIMEOUT`] while [`symbolise`] runs. `std` has one lock for each capture and each
+//!    symbolisation, and the first symbolisation of a process holds it for 150 ms: without this, a second panic would
+//!    block its worker for as long. A panic that has waited in vain has no backtrace.
+//!    (`tests/spec/composition/panic_reports.rs`)
 
 use std::{
-    sync::{Mutex, PoisonError, mpsc},
+    backtrace::Backtrace,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        mpsc,
+    },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::panic::leave_site;
 
 /// How long a run waits for the hook to be installed, which usually takes some microseconds.
 const INSTALL_TIMEOUT: Duration = Duration::from_millis(10);
+
+/// How long a panic waits to capture its backtrace.
+const CAPTURE_TIMEOUT: Duration = Duration::from_millis(5);
+
+/// How many panics capture their backtraces now.
+static CAPTURING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether [`symbolise`] runs, or is about to.
+static SYMBOLISING: AtomicBool = AtomicBool::new(false);
+
+/// Captures a backtrace, unless another one is symbolised for too long.
+fn capture() -> Backtrace {
+    let since = Instant::now();
+    loop {
+        CAPTURING.fetch_add(1, SeqCst);
+        // Checked after the count is raised: `symbolise` sets this first, and then checks the count.
+        let captured = (!SYMBOLISING.load(SeqCst)).then(Backtrace::force_capture);
+        CAPTURING.fetch_sub(1, SeqCst);
+        if let Some(captured) = captured {
+            return captured;
+        }
+        if since.elapsed() >= CAPTURE_TIMEOUT {
+            return Backtrace::disabled();
+        }
+        nap();
+    }
+}
+
+/// Symbolises and prints a backtrace. Called by one thread at a time.
+pub(super) fn symbolise(backtrace: &Backtrace) -> String {
+    SYMBOLISING.store(true, SeqCst);
+    while CAPTURING.load(SeqCst) > 0 {
+        nap();
+    }
+    let text = backtrace.to_string();
+    SYMBOLISING.store(false, SeqCst);
+    text
+}
+
+fn nap() {
+    #[expect(clippy::disallowed_methods, reason = "the panicking thread waits at most 5 ms")]
+    thread::sleep(Duration::from_micros(200));
+}
 
 /// Installs the hook, once for the process.
 ///
@@ -64,7 +116,7 @@ fn chain_hook() {
     std::panic::set_hook(Box::new(move |info| {
         previous(info);
         if let Some(location) = info.location() {
-            leave_site(location, info.payload());
+            leave_site(location, info.payload(), capture);
         }
     }));
 }

@@ -279,7 +279,11 @@ pub(crate) fn original_length(message: &str) -> Option<&str> {
 }
 
 /// Stores the site of a panic for the boundary around it, if there is one. Called by the hook.
-fn leave_site(location: &Location<'_>, payload: &(dyn Any + Send)) {
+fn leave_site(
+    location: &Location<'_>,
+    payload: &(dyn Any + Send),
+    capture: impl FnOnce() -> Backtrace,
+) {
     if DEPTH.get() == 0 {
         return;
     }
@@ -290,7 +294,7 @@ fn leave_site(location: &Location<'_>, payload: &(dyn Any + Send)) {
             line: location.line(),
             column: location.column(),
         },
-        backtrace: Backtrace::force_capture(),
+        backtrace: capture(),
     };
     // The thread-local of a thread that is ending may be destroyed; the panic then has no site.
     _ = SITE.try_with(|slot| slot.set(Some(Box::new(site))));

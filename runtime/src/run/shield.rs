@@ -9,12 +9,16 @@
 //!    cannot delay it further. (`shield_edges.rs`)
 //! 4. A run that must end starts no further section, except inside a pending one: it ends right after that, even if its
 //!    body would go from one section to the next. (`shield_edges.rs`)
+//! 5. A section that is ready at its first poll has no timer, no scope and is counted nowhere: nothing else can run
+//!    before that poll has returned. All three are made when the section is pending, with the start of its first poll as
+//!    the start of its limit. Code inside that needs the scope makes it. (`shield_first_poll.rs`)
 //!
 //! `context/shields.rs` is the run's side of it.
 
 use std::{
     fmt,
     future::Future,
+    ops::ControlFlow::{Break, Continue},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -31,9 +35,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     budget,
     cause::Cause,
+    clock::Ticks,
     context,
     context::shields::RunShields,
-    context::stack::{StackEntry, with_entries},
+    context::stack::{RunTimes, StackEntry, any_held_in_task, visit_entries},
     context::tree::ScopeNode,
     panic::quietly,
 };
@@ -77,8 +82,8 @@ use crate::{
 ///
 /// # Panics
 ///
-/// When it is polled outside a tokio runtime that has its timer enabled, and when it is polled again after
-/// it has ended.
+/// If its section is pending outside a tokio runtime that has its timer enabled, and if it is polled again after it has
+/// ended.
 ///
 /// # Cancel safety
 ///
@@ -92,12 +97,11 @@ where
     let token = CancellationToken::new();
     Shield {
         limit,
+        state: ShieldState::New,
         section: Some(section(token.clone())),
         token,
         scope: None,
-        state: ShieldState::New,
-        deadline: None,
-        counted: Counted::default(),
+        protection: None,
     }
 }
 
@@ -111,20 +115,20 @@ pin_project! {
     pub struct Shield<F> {
         limit: Duration,
         token: CancellationToken,
-        scope: Option<Arc<ScopeNode>>,
         state: ShieldState,
-        #[pin]
-        deadline: Option<Sleep>,
+        scope: Option<Arc<ScopeNode>>,
         #[pin]
         section: Option<F>,
         // After the section, whose drop it protects; dropped even if that panics.
-        counted: Counted,
+        protection: Option<Pin<Box<Protection>>>,
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ShieldState {
     New,
+    /// Was not pending yet.
+    FirstPoll(Ticks),
     Protects,
     PastItsLimit,
 }
@@ -135,38 +139,45 @@ impl<F: Future> Future for Shield<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         if *this.state == ShieldState::New {
-            if starts_too_late() {
+            if any_held_in_task() && starts_too_late() {
                 // The run sees that its body is pending, and drops it.
                 return Poll::Pending;
             }
             ready!(budget::spend(cx));
-            *this.state = ShieldState::Protects;
-            let deadline = tokio::time::sleep(*this.limit);
-            *this.scope = Some(context::shield_scope(deadline.deadline()));
-            this.deadline.set(Some(deadline));
+            *this.state = ShieldState::FirstPoll(Ticks::now());
+            if this.limit.is_zero() {
+                // Its token fires before the section is polled.
+                Protection::start(this.protection, this.state, this.scope, *this.limit);
+            }
         }
-        if *this.state == ShieldState::Protects {
-            let deadline = this.deadline.as_mut().as_pin_mut();
-            let mut deadline = deadline.expect("a shield that protects has a deadline");
-            this.counted.count(deadline.deadline());
-            // The section may have used up the budget, and the deadline must be checked anyway.
-            if std::pin::pin!(unconstrained(deadline.as_mut())).poll(cx).is_ready() {
+        if let Some(protection) = this.protection {
+            if protection.as_mut().poll_deadline(cx).is_ready() {
                 *this.state = ShieldState::PastItsLimit;
                 let fire = || quietly(|| this.token.cancel());
                 match this.scope {
                     Some(scope) => scope.cancel(Cause::ShieldLimit, fire),
                     None => fire(),
                 };
-                this.counted.uncount();
+                *this.protection = None;
             }
         }
-        let polled = context::in_section(this.scope, || {
-            let section = this.section.as_mut().as_pin_mut();
-            section.expect("a shield was polled after completion").poll(cx)
-        });
+        let section = this.section.as_mut().as_pin_mut();
+        let section = section.expect("a shield was polled after completion");
+        let times = this.state.times(*this.limit);
+        let polled = context::in_section(this.scope, times, || section.poll(cx));
         if polled.is_ready() {
             this.section.set(None);
-            this.counted.uncount();
+            *this.protection = None;
+        } else if times.is_some() {
+            let protection =
+                Protection::start(this.protection, this.state, this.scope, *this.limit);
+            protection.as_mut().count();
+            if protection.as_mut().poll_deadline(cx).is_ready() {
+                // The next poll fires the token.
+                cx.waker().wake_by_ref();
+            }
+        } else if let Some(protection) = this.protection {
+            protection.as_mut().count();
         }
         polled
     }
@@ -178,46 +189,117 @@ impl<F> fmt::Debug for Shield<F> {
     }
 }
 
-/// Whether a run around it is ending, up to the section that this one is a part of.
-fn starts_too_late() -> bool {
-    with_entries(|entries| {
-        let around = entries.iter().rev().map_while(|entry| match entry {
-            StackEntry::Run { shields, .. } => Some(shields.as_ref()),
-            // One with a deadline ends like a run.
-            StackEntry::Section { scope: Some(scope), .. } => scope.shields().map(Some),
-            StackEntry::Task { .. } | StackEntry::Section { .. } => None,
-        });
-        around.flatten().any(|shields| shields.is_ending_here())
-    })
+impl ShieldState {
+    /// The times of a section that has no timer yet.
+    fn times(self, limit: Duration) -> Option<RunTimes> {
+        match self {
+            Self::FirstPoll(since) => Some(RunTimes::of_shield(since, limit)),
+            Self::New | Self::Protects | Self::PastItsLimit => None,
+        }
+    }
 }
 
-/// The runs and the sections with a deadline that count a shield, each with the deadline that it counts, until the shield ends.
-#[derive(Default)]
-struct Counted(Vec<(Arc<RunShields>, Instant)>);
+/// Whether a run around it is ending, up to the section that this one is a part of.
+#[cold]
+fn starts_too_late() -> bool {
+    let found = visit_entries(|entry| {
+        let shields = match &*entry {
+            StackEntry::Run { shields, .. } => shields.as_ref(),
+            StackEntry::Section { scope: Some(scope), .. } => match scope.shields() {
+                // One with a deadline ends like a run.
+                Some(shields) => Some(shields),
+                None => return Break(false),
+            },
+            StackEntry::Task { .. } | StackEntry::Section { .. } => return Break(false),
+        };
+        if shields.is_some_and(|shields| shields.is_ending_here()) {
+            Break(true)
+        } else {
+            Continue(())
+        }
+    });
+    found == Break(true)
+}
 
-impl Counted {
-    /// Makes everything that polls this shield count it: it may have been moved into others.
-    fn count(&mut self, deadline: Instant) {
-        with_entries(|entries| {
-            for entry in entries {
-                let Some(shields) = entry.counted_shields() else { continue };
-                if !self.0.iter().any(|(counting, _)| Arc::ptr_eq(counting, shields)) {
-                    shields.add(deadline);
-                    self.0.push((shields.clone(), deadline));
-                }
+pin_project! {
+    /// What protects a pending section until it has passed its limit.
+    struct Protection {
+        #[pin]
+        deadline: Sleep,
+        counted: Counted,
+    }
+}
+
+impl Protection {
+    /// Starts the timer of a section that is pending for the first time, and makes its scope unless the section has.
+    #[inline(never)]
+    fn start<'a>(
+        place: &'a mut Option<Pin<Box<Self>>>,
+        state: &mut ShieldState,
+        scope: &mut Option<Arc<ScopeNode>>,
+        limit: Duration,
+    ) -> &'a mut Pin<Box<Self>> {
+        let deadline = match scope {
+            Some(scope) => scope.deadline(),
+            None => {
+                let deadline = state.times(limit).and_then(|times| times.deadline(None));
+                *scope = Some(context::shield_scope(deadline));
+                deadline
             }
-        });
+        };
+        let deadline = deadline.map_or_else(|| tokio::time::sleep(limit), tokio::time::sleep_until);
+        *state = ShieldState::Protects;
+        let counted = Counted { deadline: deadline.deadline(), first: None, more: Vec::new() };
+        place.insert(Box::pin(Self { deadline, counted }))
     }
 
-    fn uncount(&mut self) {
-        for (shields, deadline) in self.0.drain(..) {
-            shields.remove(deadline);
+    /// Waits for the limit, also if the section has used up the budget.
+    fn poll_deadline(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        std::pin::pin!(unconstrained(self.project().deadline)).poll(cx)
+    }
+
+    /// Makes everything that polls this shield count it: it may have been moved into others.
+    #[inline(never)]
+    fn count(self: Pin<&mut Self>) {
+        let counted = self.project().counted;
+        _ = visit_entries(|entry| {
+            if let Some(shields) = entry.counted_shields() {
+                counted.add(shields);
+            }
+            Continue::<()>(())
+        });
+    }
+}
+
+/// The runs and the sections with a deadline that count a shield, until it ends.
+struct Counted {
+    deadline: Instant,
+    // Apart: most shields are in one run.
+    first: Option<Arc<RunShields>>,
+    more: Vec<Arc<RunShields>>,
+}
+
+impl Counted {
+    fn by(&self) -> impl Iterator<Item = &Arc<RunShields>> {
+        self.first.iter().chain(&self.more)
+    }
+
+    fn add(&mut self, shields: &Arc<RunShields>) {
+        if self.by().any(|counting| Arc::ptr_eq(counting, shields)) {
+            return;
+        }
+        shields.add(self.deadline);
+        match &mut self.first {
+            None => self.first = Some(shields.clone()),
+            Some(_) => self.more.push(shields.clone()),
         }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.uncount();
+        for shields in self.by() {
+            shields.remove(self.deadline);
+        }
     }
 }

@@ -6,6 +6,8 @@
 //! 2. Once its token has fired, the section has the grace of the run around it, and is then dropped; if it counts a
 //!    pending shield, after that. So the future ends however the section behaves.
 //! 3. The section is polled once more after its token has fired: it may end by itself.
+//! 4. A section that is ready at its first poll has no timer, and does not watch its token: both start when it is pending.
+//!    One whose token has fired before, or whose time is up, starts with a token that has fired.
 
 use std::{
     fmt,
@@ -88,7 +90,7 @@ use crate::{
 ///
 /// # Panics
 ///
-/// If it is polled outside a tokio runtime that has its timer enabled, and if it is polled again after it has ended. A
+/// If it is pending outside a tokio runtime that has its timer enabled, and if it is polled again after it has ended. A
 /// panic of the section passes through.
 ///
 /// # Cancel safety
@@ -105,7 +107,7 @@ where
         limit,
         place: Location::caller(),
         section: Some(section(token.clone())),
-        watch: Some(token.clone().cancelled_owned()),
+        watch: None,
         uncancelled: CancelEpoch::NEVER,
         token,
         scope: None,
@@ -165,7 +167,7 @@ pin_project! {
         // The deadline, then the end of the grace, then that of the last shield.
         #[pin]
         timer: Option<Sleep>,
-        // Until the token has fired.
+        // From the first time that the section is pending until the token has fired.
         #[pin]
         watch: Option<WaitForCancellationFutureOwned>,
         #[pin]
@@ -195,13 +197,16 @@ impl<F: Future<Output: SupervisedOutput>> Future for Within<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        if self.state == WithinState::New {
+        let starts = self.state == WithinState::New;
+        if starts {
             ready!(budget::spend(cx));
             self.as_mut().start();
         }
-        self.as_mut().poll_fired(cx);
+        if !starts || self.as_mut().is_over() {
+            self.as_mut().poll_fired(cx);
+        }
         let mut this = self.as_mut().project();
-        let polled = context::in_section(this.scope, || {
+        let polled = context::in_section(this.scope, None, || {
             let section = this.section.as_mut().as_pin_mut();
             section.expect("a section was polled after it had ended").poll(cx)
         });
@@ -209,23 +214,41 @@ impl<F: Future<Output: SupervisedOutput>> Future for Within<F> {
             this.section.set(None);
             return polled;
         }
+        if starts && self.state == WithinState::Runs {
+            self.as_mut().poll_fired(cx);
+            if self.state != WithinState::Runs {
+                // It fired in the first poll: invariant 3.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
         self.poll_grace(cx).map(F::Output::from_task_error)
     }
 }
 
 impl<F> Within<F> {
     fn start(self: Pin<&mut Self>) {
-        let mut this = self.project();
+        let this = self.project();
         let now = Instant::now();
         let own = now.checked_add(*this.limit);
         let outer = context::section_deadline();
         let deadline = own.into_iter().chain(outer).min();
         *this.scope = Some(context::deadline_scope(deadline, this.shields));
-        this.timer.set(deadline.map(tokio::time::sleep_until));
         if let Some(deadline) = deadline {
             *this.limit = deadline.saturating_duration_since(now);
         }
         *this.state = WithinState::Runs;
+    }
+
+    /// Whether the token has fired, or is to fire, before the section starts.
+    fn is_over(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        let epoch = CancelEpoch::now();
+        if this.token.is_cancelled() {
+            return true;
+        }
+        *this.uncancelled = epoch;
+        this.limit.is_zero()
     }
 
     /// Fires the token at the deadline. Once it has fired, the grace starts.
@@ -234,8 +257,13 @@ impl<F> Within<F> {
         if *this.state != WithinState::Runs {
             return;
         }
+        if this.watch.is_none() {
+            this.watch.set(Some(this.token.clone().cancelled_owned()));
+            let deadline = this.scope.as_ref().and_then(|scope| scope.deadline());
+            this.timer.set(deadline.map(tokio::time::sleep_until));
+        }
         let epoch = CancelEpoch::now();
-        let watch = this.watch.as_mut().as_pin_mut().expect("it watches its token while it runs");
+        let watch = this.watch.as_mut().as_pin_mut().expect("set above");
         // The section may have spent the budget.
         let fired = if pin!(unconstrained(watch)).poll(cx).is_ready() {
             Fired::Token

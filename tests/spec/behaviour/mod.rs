@@ -47,6 +47,7 @@ mod services_restart;
 mod set_limit;
 mod shield;
 mod shield_edges;
+mod shield_first_poll;
 mod size;
 mod spawn_blocking;
 mod spawn_local;

@@ -1,6 +1,7 @@
 //! The panic boundary: every panic becomes a value, wherever it occurs.
 
 use std::{
+    backtrace::BacktraceStatus,
     future::pending,
     panic::{self, AssertUnwindSafe, catch_unwind},
     sync::{
@@ -42,15 +43,23 @@ async fn a_panic_has_its_message_place_and_backtrace() {
         Ok([1, 2, 3][at])
     }
 
-    let panic = panic_of(index(&CancellationToken::new(), 7).await);
+    let mut panics = 0;
+    let panic = loop {
+        let panic = panic_of(index(&CancellationToken::new(), 7).await);
+        panics += 1;
+        // It has none if the backtrace of another test's panic is being symbolised.
+        if panic.backtrace().unwrap().status() == BacktraceStatus::Captured {
+            break panic;
+        }
+    };
     assert_eq!(panic.message(), "index out of bounds: the len is 3 but the index is 7");
     let location = panic.location().expect("the hook has recorded it");
     assert!(location.file().ends_with("panics.rs"), "{location}");
     let shown = panic.to_string();
     assert_eq!(shown, format!("task `panics: place` panicked at {location}: {}", panic.message()));
-    let backtrace = panic.backtrace().expect("the backtrace is always captured").to_string();
+    let backtrace = panic.backtrace().unwrap().to_string();
     assert!(backtrace.contains("deep_inside"), "{backtrace}");
-    assert_eq!(outcomes_of("panics: place"), [(Outcome::Panicked, 1)]);
+    assert_eq!(outcomes_of("panics: place"), [(Outcome::Panicked, panics)]);
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! Sections with a deadline, and the time that remains.
 
 use std::{
-    future::{Future, pending, ready},
+    future::{Future, pending, poll_fn, ready},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -359,4 +360,45 @@ async fn a_refused_spawn_converts_into_the_error_of_a_function() {
     let cancelled: Cancelled = cancelled;
     assert_eq!(cancelled.task(), "waits");
     drop(group);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_fired_in_the_first_poll_is_seen_by_the_section() {
+    let (token, mut polls) = (CancellationToken::new(), 0);
+    let outer = token.clone();
+    // It keeps no waker.
+    let section = within(&token, SECOND, |token| {
+        poll_fn(move |_| {
+            polls += 1;
+            outer.cancel();
+            let fired = token.is_cancelled();
+            if polls == 1 { Poll::Pending } else { Poll::Ready(Ok::<_, TaskError>(fired)) }
+        })
+    });
+    assert!(in_time(section).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_first_poll_longer_than_the_limit_is_followed_by_another() {
+    let (token, mut polls) = (CancellationToken::new(), 0);
+    let section = within(&token, Duration::from_millis(5), |token| {
+        poll_fn(move |_| {
+            polls += 1;
+            std::thread::sleep(Duration::from_millis(20));
+            if token.is_cancelled() {
+                Poll::Ready(Ok::<_, TaskError>(polls))
+            } else {
+                Poll::Pending
+            }
+        })
+    });
+    assert_eq!(in_time(section).await.unwrap(), 2);
+    assert!(!token.is_cancelled());
+}
+
+#[test]
+fn a_section_needs_a_timer_only_if_it_is_pending() {
+    let token = CancellationToken::new();
+    let section = within(&token, SECOND, |_| ready(Ok::<_, TaskError>(7)));
+    assert!(matches!(poll_once(section), Poll::Ready(Ok(7))));
 }

@@ -1,6 +1,7 @@
 //! Panics and errors are reported once, with their names and causes.
 
 use std::{
+    backtrace::BacktraceStatus,
     collections::BTreeMap,
     error::Error,
     fmt::Debug,
@@ -103,6 +104,32 @@ fn fixture_backtrace_is_logged() {
     assert_eq!(backtrace.fields["task.name"], "panic reports: breaks");
     assert!(backtrace.fields["exception.stacktrace"].contains("breaks"));
     assert_eq!(backtrace.fields["code.line.number"], panicked.fields["code.line.number"]);
+}
+
+#[test]
+fn a_panic_does_not_wait_for_the_backtrace_of_another() {
+    let fixture = "composition::panic_reports::fixture_symbolising";
+    passed(fixture, &child_with(fixture, "1"));
+}
+
+#[test]
+#[ignore = "fixture of another test"]
+fn fixture_symbolising() {
+    // The default hook symbolises on the panicking thread.
+    panic::set_hook(Box::new(|_| {}));
+    let events = listen();
+    assert!(is_captured(&run_once()));
+    let mut without = 0;
+    while !events.try_iter().any(|event| event.level == Level::INFO) {
+        without += u32::from(!is_captured(&run_once()));
+    }
+    assert!(without > 0, "each panic waited until the first backtrace was symbolised");
+    finishes(|| while !is_captured(&run_once()) {});
+}
+
+fn is_captured(error: &TaskError) -> bool {
+    let TaskError::Panicked(panic) = error else { panic!("not a panic: {error}") };
+    panic.backtrace().unwrap().status() == BacktraceStatus::Captured
 }
 
 #[test]
