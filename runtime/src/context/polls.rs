@@ -36,8 +36,7 @@ pub(crate) struct ThreadPolls {
     since: AtomicTicks,
     /// The start of the last poll that was reported.
     reported: Mutex<Ticks>,
-    /// Where Linux writes how long the thread has waited for a processor.
-    schedstat: Option<PathBuf>,
+    pub(crate) thread: SystemThread,
 }
 
 impl ThreadPolls {
@@ -45,7 +44,7 @@ impl ThreadPolls {
         let this = Arc::new(Self {
             since: AtomicTicks::new(Ticks::NEVER),
             reported: Mutex::new(Ticks::NEVER),
-            schedstat: schedstat(),
+            thread: SystemThread::current(),
         });
         let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
         threads.retain(|thread| thread.strong_count() > 0);
@@ -65,21 +64,31 @@ impl ThreadPolls {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *reported, since) != since
     }
-
-    /// How long the thread has waited for a processor since it started, if the system says so.
-    pub(crate) fn waited_for_processor(&self) -> Option<Duration> {
-        let text = std::fs::read_to_string(self.schedstat.as_ref()?).ok()?;
-        text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
-    }
 }
 
-/// `/proc/PID/task/TID/schedstat`: nanoseconds on a processor, nanoseconds of waiting for one, time slices.
-fn schedstat() -> Option<PathBuf> {
-    if !cfg!(target_os = "linux") {
-        return None;
+/// A thread as Linux knows it. Other systems say nothing.
+pub(crate) struct SystemThread {
+    /// `/proc/PID/task/TID`
+    folder: Option<PathBuf>,
+}
+
+impl SystemThread {
+    pub(crate) fn current() -> Self {
+        let link = cfg!(target_os = "linux").then(|| std::fs::read_link("/proc/thread-self").ok());
+        Self { folder: link.flatten().map(|thread| PathBuf::from("/proc").join(thread)) }
     }
-    let thread = std::fs::read_link("/proc/thread-self").ok()?;
-    Some(PathBuf::from("/proc").join(thread).join("schedstat"))
+
+    /// Its number, for a debugger.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.folder.as_ref()?.file_name()?.to_str()?.parse().ok()
+    }
+
+    /// How long it has waited for a processor since it started, without a wait that has not ended.
+    pub(crate) fn waited_for_processor(&self) -> Option<Duration> {
+        // Nanoseconds on a processor, nanoseconds of waiting for one, time slices.
+        let text = std::fs::read_to_string(self.folder.as_ref()?.join("schedstat")).ok()?;
+        text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+    }
 }
 
 /// Polls are watched as long as it exists.
@@ -175,9 +184,10 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn linux_says_how_long_a_thread_waited_for_a_processor() {
         // Some sandboxes do not have the file; where it is, it has the number.
-        let thread = ThreadPolls::of_this_thread();
-        if thread.schedstat.as_ref().is_some_and(|path| path.exists()) {
+        let thread = SystemThread::current();
+        if thread.folder.as_ref().is_some_and(|folder| folder.join("schedstat").exists()) {
             assert!(thread.waited_for_processor().is_some());
+            assert!(thread.number().is_some());
         }
     }
 }

@@ -176,6 +176,7 @@ pub(crate) fn blocks_worker(
     place: &Location<'_>,
     waited_at: Option<&str>,
     time: Duration,
+    thread: Option<u64>,
 ) {
     if !BLOCKED.admits(title.name) {
         return;
@@ -191,6 +192,7 @@ pub(crate) fn blocks_worker(
                 "task.place" = %place,
                 "task.waited_at" = waited_at,
                 "blocked" = ?time,
+                "thread.id" = thread,
             },
             "{title} spawned at {place} has blocked its thread for {time:?}{}{}: no other task runs there meanwhile; move blocking work to `spawn_blocking`, and long computations too, or divide them with `tokio::task::yield_now().await`",
             if waited_at.is_some() { " since its `.await` at " } else { "" },
