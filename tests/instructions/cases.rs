@@ -6,7 +6,9 @@ use futures::stream;
 use tokio::runtime::{Builder, Runtime};
 use tokio_supervised::{CancellationToken, Group, Pool, Results, TaskError, map, map_stream};
 
-use crate::work::{alone, limited, panicking, ready, restarting, taking, yielding};
+use crate::work::{
+    alone, awaiting, awaiting_unmarked, limited, panicking, ready, restarting, taking, yielding,
+};
 
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -29,6 +31,8 @@ macro_rules! cases {
 cases! {
     inline_ready: 4096,
     inline_yields: 4096,
+    await_ready: 4096,
+    await_ready_unmarked: 4096,
     free_permit: 4096,
     contended_permit: 1024,
     restart_unneeded: 4096,
@@ -55,6 +59,20 @@ async fn inline_ready(token: CancellationToken, units: u64) {
 async fn inline_yields(token: CancellationToken, units: u64) {
     for n in 0..units {
         _ = black_box(yielding(&token, n).await);
+    }
+}
+
+/// A call whose body awaits [`AWAITS`](crate::work::AWAITS) futures that are ready at once, each with its line.
+async fn await_ready(token: CancellationToken, units: u64) {
+    for n in 0..units {
+        _ = black_box(awaiting(&token, n).await);
+    }
+}
+
+/// The same without lines.
+async fn await_ready_unmarked(token: CancellationToken, units: u64) {
+    for n in 0..units {
+        _ = black_box(awaiting_unmarked(&token, n).await);
     }
 }
 
