@@ -83,11 +83,40 @@ impl SystemThread {
         self.folder.as_ref()?.file_name()?.to_str()?.parse().ok()
     }
 
-    /// How long it has waited for a processor since it started, without a wait that has not ended.
-    pub(crate) fn waited_for_processor(&self) -> Option<Duration> {
+    /// How it has spent its time since it started.
+    pub(crate) fn times(&self) -> Option<Times> {
         // Nanoseconds on a processor, nanoseconds of waiting for one, time slices.
         let text = std::fs::read_to_string(self.folder.as_ref()?.join("schedstat")).ok()?;
-        text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+        let mut times =
+            text.split_whitespace().map(|nanos| nanos.parse().map(Duration::from_nanos));
+        Some(Times { ran: times.next()?.ok()?, waited: times.next()?.ok()? })
+    }
+
+    /// Whether it runs or waits for a processor. Otherwise it sleeps: in a system call, for a lock.
+    pub(crate) fn is_runnable(&self) -> bool {
+        let stat = self.folder.as_ref().and_then(|folder| {
+            // The name before the state may contain anything.
+            let text = std::fs::read_to_string(folder.join("stat")).ok()?;
+            Some(text.rsplit_once(") ")?.1.starts_with('R'))
+        });
+        stat.unwrap_or(false)
+    }
+}
+
+/// How a thread has spent its time.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Times {
+    pub(crate) ran: Duration,
+    /// Waiting for a processor. A wait that has not ended is not part of it.
+    pub(crate) waited: Duration,
+}
+
+impl Times {
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            ran: self.ran.saturating_sub(before.ran),
+            waited: self.waited.saturating_sub(before.waited),
+        }
     }
 }
 
@@ -182,12 +211,12 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn linux_says_how_long_a_thread_waited_for_a_processor() {
+    fn linux_says_how_a_thread_spends_its_time() {
         // Some sandboxes do not have the file; where it is, it has the number.
         let thread = SystemThread::current();
         if thread.folder.as_ref().is_some_and(|folder| folder.join("schedstat").exists()) {
-            assert!(thread.waited_for_processor().is_some());
-            assert!(thread.number().is_some());
+            assert!(thread.times().is_some() && thread.number().is_some());
+            assert!(thread.is_runnable());
         }
     }
 }

@@ -10,7 +10,8 @@
 //! 2. Time in which the code could not run does not count: the process was stopped, and its thread waited for a
 //!    processor. Otherwise a laptop that wakes up, a debugger or an overloaded machine would have every task reported.
 //!    The two add up: the watch oversleeps while the process is stopped, and its own waits for a processor are
-//!    subtracted from that. (`tests/soak`, for an hour)
+//!    subtracted from that. A wait that has not ended counts too, although no reading has it yet. (`tests/soak`, for an
+//!    hour)
 //! 3. The subscriber and the callback are called without a lock, and their panic ends neither the thread nor the
 //!    program.
 
@@ -26,7 +27,7 @@ use std::{
 
 use crate::{
     clock::Ticks,
-    context::polls::{SystemThread, ThreadPolls, Watch},
+    context::polls::{SystemThread, ThreadPolls, Times, Watch},
     panic::quietly,
     registry::{live::LiveTask, snapshot, waits::Waits},
     telemetry::events,
@@ -76,8 +77,8 @@ fn run(watch: &Watch, limit: Duration, on_blocked: Option<&OnBlocked>, stop: &mp
 /// When the thread of the watch looked.
 struct Look {
     at: Instant,
-    /// How long it had waited for a processor until then, if the system says so.
-    waited: Option<Duration>,
+    /// If the system says so.
+    times: Option<Times>,
 }
 
 /// The time between two looks.
@@ -91,14 +92,14 @@ struct Interval {
 
 impl Look {
     fn now(own: &SystemThread) -> Self {
-        Self { at: Instant::now(), waited: own.waited_for_processor() }
+        Self { at: Instant::now(), times: own.times() }
     }
 
     fn since(&self, before: &Self, pause: Duration) -> Interval {
         let length = self.at - before.at;
         let overslept = length.saturating_sub(pause);
-        let stopped = match waited(before.waited, self.waited) {
-            Some(waited) => overslept.saturating_sub(waited),
+        let stopped = match since(before.times, self.times) {
+            Some(times) => overslept.saturating_sub(times.waited),
             // A machine that is busy may delay the watch by another pause.
             None => overslept.saturating_sub(pause),
         };
@@ -113,11 +114,21 @@ impl Interval {
         let share = elapsed.as_secs_f64() / self.length.as_secs_f64();
         self.stopped.min(elapsed) + waited.mul_f64(share.min(1.0))
     }
+
+    /// How long a thread was idle at the end of the interval that was idle for `before` at its start.
+    fn idle(&self, times: Times, before: Duration) -> Duration {
+        let length = self.length.saturating_sub(self.stopped);
+        if times.ran.is_zero() && times.waited.is_zero() {
+            return before + length;
+        }
+        // A wait before the interval has ended, and is in the reading now.
+        length.saturating_sub(times.ran + times.waited.saturating_sub(before))
+    }
 }
 
-/// The time of waiting between two readings.
-fn waited(before: Option<Duration>, now: Option<Duration>) -> Option<Duration> {
-    Some(now?.saturating_sub(before?))
+/// How a thread has spent its time between two readings.
+fn since(before: Option<Times>, now: Option<Times>) -> Option<Times> {
+    Some(now?.since(before?))
 }
 
 /// A poll is reported at most a quarter of the limit late.
@@ -134,8 +145,9 @@ struct Polls {
 /// A thread, as of the last look.
 struct Seen {
     thread: Arc<ThreadPolls>,
-    /// How long it had waited for a processor.
-    waited: Option<Duration>,
+    times: Option<Times>,
+    /// Until the last look, how long it neither ran nor is known to have waited for a processor: it slept, or it waits.
+    idle: Duration,
     poll: Option<Poll>,
 }
 
@@ -162,10 +174,10 @@ impl Polls {
             let known = before.iter().position(|seen| Arc::ptr_eq(&seen.thread, &thread));
             let mut seen = match known {
                 Some(at) => before.swap_remove(at),
-                None => Seen { thread, waited: None, poll: None },
+                None => Seen { thread, times: None, idle: Duration::ZERO, poll: None },
             };
             if let Some((since, time)) = seen.look(interval) {
-                if time >= self.limit && seen.thread.report_once(since) {
+                if seen.has_blocked(time, self.limit) && seen.thread.report_once(since) {
                     let thread = seen.thread.thread.number();
                     blocked.push(Blocked { since, time, thread });
                 }
@@ -179,8 +191,10 @@ impl Polls {
 impl Seen {
     /// Looks at the thread at the end of `interval`. Returns the start of its poll and how long that could run.
     fn look(&mut self, interval: Interval) -> Option<(Ticks, Duration)> {
-        let before = std::mem::replace(&mut self.waited, self.thread.thread.waited_for_processor());
-        let waited = waited(before, self.waited).unwrap_or_default();
+        let before = std::mem::replace(&mut self.times, self.thread.thread.times());
+        let times = since(before, self.times);
+        self.idle = times.map_or(Duration::ZERO, |times| interval.idle(times, self.idle));
+        let waited = times.unwrap_or_default().waited;
         let before = self.poll.take();
         let since = self.thread.since()?;
         // As of the end of the interval: the process may have been stopped since.
@@ -195,6 +209,12 @@ impl Seen {
         };
         self.poll = Some(Poll { since, lost });
         Some((since, elapsed.saturating_sub(lost)))
+    }
+
+    /// Whether the poll has blocked its thread for so long. A wait for a processor that has not ended is in no reading:
+    /// a thread that does not sleep may have waited for as long as it was idle.
+    fn has_blocked(&self, time: Duration, limit: Duration) -> bool {
+        time >= limit && (time - self.idle.min(time) >= limit || !self.thread.thread.is_runnable())
     }
 }
 
@@ -265,9 +285,11 @@ mod tests {
     fn a_wait_of_the_watch_is_no_stop_of_the_process() {
         let millis = Duration::from_millis;
         let look = |after: u64, waited: Option<u64>| {
-            let start = Look { at: Instant::now(), waited: waited.map(|_| millis(7)) };
-            let waited = waited.map(|waited| millis(7 + waited));
-            let interval = Look { at: start.at + millis(after), waited }.since(&start, millis(250));
+            let times = |waited| Times { ran: millis(3), waited: millis(waited) };
+            let start = Look { at: Instant::now(), times: waited.map(|_| times(7)) };
+            let end =
+                Look { at: start.at + millis(after), times: waited.map(|more| times(7 + more)) };
+            let interval = end.since(&start, millis(250));
             assert_eq!(interval.length, millis(after));
             interval.stopped
         };
@@ -287,6 +309,24 @@ mod tests {
             Interval { end: Instant::now(), length: millis(400), stopped: millis(2_500) };
         assert_eq!(interval.lost_by_new(millis(100), millis(80)), millis(100 + 20));
         assert_eq!(interval.lost_by_new(millis(3_000), millis(80)), millis(2_500 + 80));
+    }
+
+    #[test]
+    fn a_wait_that_has_not_ended_is_idle_time() {
+        let millis = Duration::from_millis;
+        let interval = Interval { end: Instant::now(), length: millis(250), stopped: millis(0) };
+        let idle = |ran, waited, before| {
+            interval.idle(Times { ran: millis(ran), waited: millis(waited) }, millis(before))
+        };
+        // It computes, with waits that have ended.
+        assert_eq!(idle(250, 0, 0), millis(0));
+        assert_eq!(idle(50, 200, 0), millis(0));
+        // It waits since before the interval, and then runs.
+        assert_eq!(idle(0, 0, 0), millis(250));
+        assert_eq!(idle(0, 0, 250), millis(500));
+        assert_eq!(idle(100, 650, 500), millis(0));
+        // It ran, and waits or sleeps again.
+        assert_eq!(idle(10, 540, 500), millis(200));
     }
 
     #[test]
