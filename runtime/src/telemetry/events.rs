@@ -547,17 +547,11 @@ pub(crate) fn service_failed(service: &str, outcome: Outcome, error: Option<&str
 
 /// `WARN`: the last handle of a pool was dropped while tasks of it were running.
 #[cold]
-pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
-    let count = tasks.len();
-    let mut list: Vec<_> = tasks.iter().take(MOST_NAMED).map(ToString::to_string).collect();
-    if count > MOST_NAMED {
-        list.push(format!("and {} more", count - MOST_NAMED));
-    }
-    let list = list.join("; ");
+pub(crate) fn pool_dropped(count: usize, list: &str, place: &Location<'_>) {
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "tasks" = count, "unfinished" = list.as_str() },
+            { "tasks" = count, "unfinished" = list },
             "the pool created at {place} was dropped with {count} of its tasks running; they were cancelled and, unless blocking, aborted: call `drain` to let them finish"
         );
     });
@@ -574,7 +568,7 @@ pub(crate) fn pool_cancelled_by_another(place: &Location<'_>) {
     });
 }
 
-/// How many tasks a report names, in an event or in an `Unfinished`; the others are counted.
+/// How many lines of tasks a report has, in an event or in an `Unfinished`; the others are counted.
 pub(crate) const MOST_NAMED: usize = 64;
 
 /// `INFO`: the process received a signal to stop.
