@@ -7,8 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_supervised::{CancellationToken, Group, Pool, Results, TaskError, map, map_stream};
 
 use crate::work::{
-    alone, limited, nesting, panicking, ready, restarting, shielding, shielding_pending, taking,
-    within_deadline, yielding,
+    alone, awaiting, awaiting_unmarked, limited, nesting, panicking, ready, restarting, shielding,
+    shielding_pending, taking, within_deadline, yielding,
 };
 
 pub(crate) struct Case {
@@ -32,6 +32,8 @@ macro_rules! cases {
 cases! {
     inline_ready: 4096,
     inline_yields: 4096,
+    await_ready: 4096,
+    await_ready_unmarked: 4096,
     free_permit: 4096,
     contended_permit: 1024,
     restart_unneeded: 4096,
@@ -62,6 +64,20 @@ async fn inline_ready(token: CancellationToken, units: u64) {
 async fn inline_yields(token: CancellationToken, units: u64) {
     for n in 0..units {
         _ = black_box(yielding(&token, n).await);
+    }
+}
+
+/// A call whose body awaits [`AWAITS`](crate::work::AWAITS) futures that are ready at once, each with its line.
+async fn await_ready(token: CancellationToken, units: u64) {
+    for n in 0..units {
+        _ = black_box(awaiting(&token, n).await);
+    }
+}
+
+/// The same without lines.
+async fn await_ready_unmarked(token: CancellationToken, units: u64) {
+    for n in 0..units {
+        _ = black_box(awaiting_unmarked(&token, n).await);
     }
 }
 

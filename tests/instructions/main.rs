@@ -18,7 +18,8 @@
 //!    takes 7 % more or less, depending on the heap.
 //! 6. Timed wake-ups (the watch of a map, a timer) may fall into a count or not. A case that seems too expensive is
 //!    counted again, up to [`COUNTS`] times, and the minimum is used. A real regression shows each time.
-//! 7. Another compiler version or target produces other instructions: nothing is compared then, and a message
+//! 7. The cases `await_ready` differ in the lines of their `.await`s, whose cost has a limit.
+//! 8. Another compiler version or target produces other instructions: nothing is compared then, and a message
 //!    reports it.
 
 mod baseline;
@@ -39,6 +40,14 @@ static ALLOCATOR: rlsf::GlobalTlsf = rlsf::GlobalTlsf::new();
 
 use baseline::Baseline;
 use verdict::Comparison;
+
+/// How many instructions the line of an `.await` may take that is ready at once.
+const MOST_OF_A_LINE: f64 = 6.0;
+
+fn of_a_line(now: &Baseline) -> f64 {
+    let count = |case: &str| now.counts.get(case).copied().unwrap_or_default() as f64;
+    (count("await_ready") - count("await_ready_unmarked")) / work::AWAITS as f64
+}
 
 fn main() -> ExitCode {
     let asked = |flag: &str| std::env::args().skip(1).any(|argument| argument == flag);
@@ -74,5 +83,8 @@ fn main() -> ExitCode {
         comparison = Comparison::of(&now.counts, &accepted.counts);
     }
     println!("{comparison}");
-    if comparison.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let line = of_a_line(&now);
+    println!("the line of an `.await` takes {line:.1} instructions, at most {MOST_OF_A_LINE}");
+    let fails = comparison.fails() || line > MOST_OF_A_LINE;
+    if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -12,6 +12,27 @@ pub(crate) async fn ready(n: u64) -> Worked {
     Ok(black_box(n))
 }
 
+/// How many times the next two await.
+pub(crate) const AWAITS: u64 = 16;
+
+#[supervised]
+pub(crate) async fn awaiting(n: u64) -> Worked {
+    let mut sum = n;
+    for at in 0..AWAITS {
+        sum += std::future::ready(black_box(at)).await;
+    }
+    Ok(sum)
+}
+
+#[supervised(lines = false)]
+pub(crate) async fn awaiting_unmarked(n: u64) -> Worked {
+    let mut sum = n;
+    for at in 0..AWAITS {
+        sum += std::future::ready(black_box(at)).await;
+    }
+    Ok(sum)
+}
+
 #[supervised]
 pub(crate) async fn taking(token: &CancellationToken, n: u64) -> Worked {
     black_box(token);

@@ -68,7 +68,7 @@ fn a_call_that_hangs_is_named_with_its_caller() {
 
 #[test]
 fn many_tasks_at_one_line_are_counted() {
-    prints("many", &[("… 30 more connection", place("connection"))]);
+    prints("many", &[("… 30 × connection", place("connection"))]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use std::{
 };
 
 use tokio::{
+    runtime::Handle,
     task::{JoinHandle, JoinSet, yield_now},
     time::{sleep, timeout},
 };
@@ -25,6 +26,7 @@ use tokio_supervised::{
 
 use crate::{
     PATIENCE,
+    blocked::of_workers,
     counters::{self, Account, Entry},
     work::{THROWN, end},
 };
@@ -71,7 +73,8 @@ pub(crate) struct Lasting {
 impl Lasting {
     pub(crate) fn start(random: &mut Random) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = { runtime }.worker_threads(WORKERS).enable_all().build().unwrap();
+        let runtime =
+            of_workers(&mut { runtime }).worker_threads(WORKERS).enable_all().build().unwrap();
         let entered = runtime.enter();
         let check = LeakCheck::new();
         let stop = CancellationToken::new();
@@ -96,6 +99,10 @@ impl Lasting {
         let endless = tokio::spawn(endless(feed(random)));
         drop(entered);
         Self { runtime, check, stop, feeders, endless, group, pool, relay, accepted }
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        self.runtime.handle()
     }
 
     /// Stops the feeders, waits for all accepted work, and checks that nothing is left.

@@ -12,6 +12,8 @@
 //! 3. memory is flat: the last third of the soak has no more bytes allocated than the first third after the
 //!    warm-up, plus a tolerance.
 //!
+//! The long form also watches for blocked polls, provokes some, and suspends the process meanwhile: see `blocked`.
+//!
 //! `SEED=…` draws the same plan again; the interleaving depends on the scheduler. A watchdog ends a round that
 //! hangs.
 
@@ -22,6 +24,7 @@
 )]
 
 mod allocated;
+mod blocked;
 mod counters;
 mod drive;
 mod lasting;
@@ -36,7 +39,7 @@ use std::{
 use tokio::task::JoinSet;
 use tokio_supervised::{CancellationToken, LeakCheck, Pool, tasks};
 
-use crate::lasting::Lasting;
+use crate::{blocked::Watched, lasting::Lasting};
 use testkit::random::Random;
 
 const DRIVERS: usize = 24;
@@ -79,9 +82,12 @@ fn a_service_under_full_load_has_exact_counters_and_no_leak() {
     let mut random = Random::from_environment();
     let watchdog = Watchdog::over(length + PATIENCE);
     let runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = { runtime }.worker_threads(4).enable_all().build().unwrap();
+    let runtime =
+        blocked::of_workers(&mut { runtime }).worker_threads(4).enable_all().build().unwrap();
     let started = Instant::now();
     let lasting = Lasting::start(&mut random);
+    let is_watched = minutes.is_some() && cfg!(target_os = "linux");
+    let watched = is_watched.then(|| Watched::start(lasting.runtime(), &mut random));
     let mut samples = Samples::default();
     for number in 1..=rounds {
         runtime.block_on(round(&mut random, length, &mut samples, number > rounds / WARM_UP));
@@ -100,6 +106,9 @@ fn a_service_under_full_load_has_exact_counters_and_no_leak() {
         watchdog.alive();
     }
     assert!(counters::each_has_run(), "every function has run");
+    if let Some(watched) = watched {
+        watched.end();
+    }
     lasting.end();
     watchdog.alive();
     assert!(tasks().is_empty(), "nothing is left:\n{}", tasks());

@@ -36,8 +36,7 @@ pub(crate) struct ThreadPolls {
     since: AtomicTicks,
     /// The start of the last poll that was reported.
     reported: Mutex<Ticks>,
-    /// Where Linux writes how long the thread has waited for a processor.
-    schedstat: Option<PathBuf>,
+    pub(crate) thread: SystemThread,
 }
 
 impl ThreadPolls {
@@ -45,7 +44,7 @@ impl ThreadPolls {
         let this = Arc::new(Self {
             since: AtomicTicks::new(Ticks::NEVER),
             reported: Mutex::new(Ticks::NEVER),
-            schedstat: schedstat(),
+            thread: SystemThread::current(),
         });
         let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
         threads.retain(|thread| thread.strong_count() > 0);
@@ -65,21 +64,60 @@ impl ThreadPolls {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *reported, since) != since
     }
+}
 
-    /// How long the thread has waited for a processor since it started, if the system says so.
-    pub(crate) fn waited_for_processor(&self) -> Option<Duration> {
-        let text = std::fs::read_to_string(self.schedstat.as_ref()?).ok()?;
-        text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+/// A thread as Linux knows it. Other systems say nothing.
+pub(crate) struct SystemThread {
+    /// `/proc/PID/task/TID`
+    folder: Option<PathBuf>,
+}
+
+impl SystemThread {
+    pub(crate) fn current() -> Self {
+        let link = cfg!(target_os = "linux").then(|| std::fs::read_link("/proc/thread-self").ok());
+        Self { folder: link.flatten().map(|thread| PathBuf::from("/proc").join(thread)) }
+    }
+
+    /// Its number, for a debugger.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.folder.as_ref()?.file_name()?.to_str()?.parse().ok()
+    }
+
+    /// How it has spent its time since it started.
+    pub(crate) fn times(&self) -> Option<Times> {
+        // Nanoseconds on a processor, nanoseconds of waiting for one, time slices.
+        let text = std::fs::read_to_string(self.folder.as_ref()?.join("schedstat")).ok()?;
+        let mut times =
+            text.split_whitespace().map(|nanos| nanos.parse().map(Duration::from_nanos));
+        Some(Times { ran: times.next()?.ok()?, waited: times.next()?.ok()? })
+    }
+
+    /// Whether it runs or waits for a processor. Otherwise it sleeps: in a system call, for a lock.
+    pub(crate) fn is_runnable(&self) -> bool {
+        let stat = self.folder.as_ref().and_then(|folder| {
+            // The name before the state may contain anything.
+            let text = std::fs::read_to_string(folder.join("stat")).ok()?;
+            Some(text.rsplit_once(") ")?.1.starts_with('R'))
+        });
+        stat.unwrap_or(false)
     }
 }
 
-/// `/proc/PID/task/TID/schedstat`: nanoseconds on a processor, nanoseconds of waiting for one, time slices.
-fn schedstat() -> Option<PathBuf> {
-    if !cfg!(target_os = "linux") {
-        return None;
+/// How a thread has spent its time.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Times {
+    pub(crate) ran: Duration,
+    /// Waiting for a processor. A wait that has not ended is not part of it.
+    pub(crate) waited: Duration,
+}
+
+impl Times {
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            ran: self.ran.saturating_sub(before.ran),
+            waited: self.waited.saturating_sub(before.waited),
+        }
     }
-    let thread = std::fs::read_link("/proc/thread-self").ok()?;
-    Some(PathBuf::from("/proc").join(thread).join("schedstat"))
 }
 
 /// Polls are watched as long as it exists.
@@ -173,11 +211,12 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn linux_says_how_long_a_thread_waited_for_a_processor() {
+    fn linux_says_how_a_thread_spends_its_time() {
         // Some sandboxes do not have the file; where it is, it has the number.
-        let thread = ThreadPolls::of_this_thread();
-        if thread.schedstat.as_ref().is_some_and(|path| path.exists()) {
-            assert!(thread.waited_for_processor().is_some());
+        let thread = SystemThread::current();
+        if thread.folder.as_ref().is_some_and(|folder| folder.join("schedstat").exists()) {
+            assert!(thread.times().is_some() && thread.number().is_some());
+            assert!(thread.is_runnable());
         }
     }
 }

@@ -41,7 +41,7 @@ use crate::{
     registry::live::LiveTask,
     registry::sharded_list::Registration,
     registry::slab::Key,
-    registry::unfinished::{Lines, UnfinishedReason},
+    registry::unfinished::{Lines, UnfinishedReason, UnfinishedTask, left},
     registry::{Drain, HasTasks, POOLS},
     sync::{MutexGuard, Notify, atomic::AtomicBool, atomic::Ordering},
     telemetry::events,
@@ -370,7 +370,7 @@ impl PoolState {
         let (drained, dropped) = (state.drains.has_started, state.dropped);
         drop(state);
         if dropped && !drained {
-            return events::pool_dropped(&tasks, self.place);
+            return events::pool_dropped(tasks.len(), &left(&tasks), self.place);
         }
         let Lines { count, unfinished, cut } = Lines::of(&tasks, more);
         if drained {
@@ -427,9 +427,13 @@ impl PoolState {
         }
         self.cancel(Cause::ScopeDropped);
         if !others.is_empty() {
-            let tasks = others.iter().map(|record| LiveTask::of(record)).collect::<Vec<_>>();
+            let tasks = others.iter().map(|record| UnfinishedTask {
+                task: LiveTask::of(record),
+                why: UnfinishedReason::StillRan,
+            });
+            let tasks: Vec<_> = tasks.collect();
             self.tasks.abort();
-            events::pool_dropped(&tasks, self.place);
+            events::pool_dropped(tasks.len(), &left(&tasks), self.place);
         }
     }
 

@@ -7,8 +7,11 @@
 //!
 //! 1. Each poll that takes longer than the limit is reported once, however many mains watch it: an event for each look
 //!    would fill the log.
-//! 2. Time in which the code could not run does not count: the process was stopped, or its thread waited for a
+//! 2. Time in which the code could not run does not count: the process was stopped, and its thread waited for a
 //!    processor. Otherwise a laptop that wakes up, a debugger or an overloaded machine would have every task reported.
+//!    The two add up: the watch oversleeps while the process is stopped, and its own waits for a processor are
+//!    subtracted from that. A wait that has not ended counts too, although no reading has it yet. (`tests/soak`, for an
+//!    hour)
 //! 3. The subscriber and the callback are called without a lock, and their panic ends neither the thread nor the
 //!    program.
 
@@ -24,7 +27,7 @@ use std::{
 
 use crate::{
     clock::Ticks,
-    context::polls::{ThreadPolls, Watch},
+    context::polls::{SystemThread, ThreadPolls, Times, Watch},
     panic::quietly,
     registry::{live::LiveTask, snapshot, waits::Waits},
     telemetry::events,
@@ -56,18 +59,76 @@ impl BlockedWatch {
 
 fn run(watch: &Watch, limit: Duration, on_blocked: Option<&OnBlocked>, stop: &mpsc::Receiver<()>) {
     let pause = pause(limit);
-    let mut polls = Polls { limit, seen: Vec::new() };
-    let mut looked = Instant::now();
+    let mut polls = Polls { limit, threads: Vec::new() };
+    let own = SystemThread::current();
+    let mut before = Look::now(&own);
     while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(pause) {
-        // A pause that is twice as long was stopped with the process.
-        let overslept = looked.elapsed().saturating_sub(2 * pause);
-        let blocked = polls.look(watch.threads(), overslept);
+        let look = Look::now(&own);
+        let blocked = polls.look(watch.threads(), look.since(&before, pause));
+        before = look;
         if !blocked.is_empty() {
             report(&blocked, on_blocked);
+            // A report may take long: it is no pause.
+            before = Look::now(&own);
         }
-        // A report may take long: it is no pause.
-        looked = Instant::now();
     }
+}
+
+/// When the thread of the watch looked.
+struct Look {
+    at: Instant,
+    /// If the system says so.
+    times: Option<Times>,
+}
+
+/// The time between two looks.
+#[derive(Clone, Copy)]
+struct Interval {
+    end: Instant,
+    length: Duration,
+    /// How long the process was stopped.
+    stopped: Duration,
+}
+
+impl Look {
+    fn now(own: &SystemThread) -> Self {
+        Self { at: Instant::now(), times: own.times() }
+    }
+
+    fn since(&self, before: &Self, pause: Duration) -> Interval {
+        let length = self.at - before.at;
+        let overslept = length.saturating_sub(pause);
+        let stopped = match since(before.times, self.times) {
+            Some(times) => overslept.saturating_sub(times.waited),
+            // A machine that is busy may delay the watch by another pause.
+            None => overslept.saturating_sub(pause),
+        };
+        Interval { end: self.at, length, stopped }
+    }
+}
+
+impl Interval {
+    /// How long a poll could not run that began in the interval, if its thread waited that long for a processor.
+    fn lost_by_new(&self, elapsed: Duration, waited: Duration) -> Duration {
+        // Nobody knows which part of the wait came before the poll: its share is estimated.
+        let share = elapsed.as_secs_f64() / self.length.as_secs_f64();
+        self.stopped.min(elapsed) + waited.mul_f64(share.min(1.0))
+    }
+
+    /// How long a thread was idle at the end of the interval that was idle for `before` at its start.
+    fn idle(&self, times: Times, before: Duration) -> Duration {
+        let length = self.length.saturating_sub(self.stopped);
+        if times.ran.is_zero() && times.waited.is_zero() {
+            return before + length;
+        }
+        // A wait before the interval has ended, and is in the reading now.
+        length.saturating_sub(times.ran + times.waited.saturating_sub(before))
+    }
+}
+
+/// How a thread has spent its time between two readings.
+fn since(before: Option<Times>, now: Option<Times>) -> Option<Times> {
+    Some(now?.since(before?))
 }
 
 /// A poll is reported at most a quarter of the limit late.
@@ -75,79 +136,92 @@ fn pause(limit: Duration) -> Duration {
     (limit / 4).clamp(Duration::from_millis(5), Duration::from_millis(250))
 }
 
-/// The polls that were current at the last look.
+/// The threads and polls of the last look.
 struct Polls {
     limit: Duration,
-    seen: Vec<Seen>,
+    threads: Vec<Seen>,
 }
 
-/// One poll.
+/// A thread, as of the last look.
 struct Seen {
     thread: Arc<ThreadPolls>,
+    times: Option<Times>,
+    /// Until the last look, how long it neither ran nor is known to have waited for a processor: it slept, or it waits.
+    idle: Duration,
+    poll: Option<Poll>,
+}
+
+/// A poll, and how long it could not run.
+#[derive(Clone, Copy)]
+struct Poll {
     since: Ticks,
-    /// How long the process was stopped meanwhile.
-    stopped: Duration,
-    /// How long its thread had waited for a processor at the first look.
-    waited: Option<Duration>,
+    lost: Duration,
 }
 
 /// A poll that has taken longer than the limit, and how long.
 struct Blocked {
     since: Ticks,
     time: Duration,
+    thread: Option<u64>,
 }
 
 impl Polls {
-    /// Looks at the current polls. Returns those that are to be reported.
-    fn look(&mut self, threads: Vec<Arc<ThreadPolls>>, overslept: Duration) -> Vec<Blocked> {
-        let mut before = std::mem::take(&mut self.seen);
+    /// Looks at the current polls, at the end of `interval`. Returns those that are to be reported.
+    fn look(&mut self, threads: Vec<Arc<ThreadPolls>>, interval: Interval) -> Vec<Blocked> {
+        let mut before = std::mem::take(&mut self.threads);
+        let mut blocked = Vec::new();
         for thread in threads {
-            let Some(since) = thread.since() else { continue };
-            if Duration::from_nanos(since.elapsed_nanos()) < SHORT {
-                continue;
-            }
-            let known = before
-                .iter()
-                .position(|seen| seen.since == since && Arc::ptr_eq(&seen.thread, &thread));
+            let known = before.iter().position(|seen| Arc::ptr_eq(&seen.thread, &thread));
             let mut seen = match known {
                 Some(at) => before.swap_remove(at),
-                None => Seen {
-                    waited: thread.waited_for_processor(),
-                    thread,
-                    since,
-                    stopped: Duration::ZERO,
-                },
+                None => Seen { thread, times: None, idle: Duration::ZERO, poll: None },
             };
-            // Only what falls into the poll.
-            let elapsed = Duration::from_nanos(since.elapsed_nanos());
-            seen.stopped = (seen.stopped + overslept).min(elapsed);
-            self.seen.push(seen);
+            if let Some((since, time)) = seen.look(interval) {
+                if seen.has_blocked(time, self.limit) && seen.thread.report_once(since) {
+                    let thread = seen.thread.thread.number();
+                    blocked.push(Blocked { since, time, thread });
+                }
+            }
+            self.threads.push(seen);
         }
-        let blocked = self.seen.iter().filter_map(|seen| {
-            let time = seen.time();
-            let is_blocked = time >= self.limit && seen.thread.report_once(seen.since);
-            is_blocked.then_some(Blocked { since: seen.since, time })
-        });
-        blocked.collect()
+        blocked
     }
 }
 
 impl Seen {
-    /// How long the poll has taken, without the time in which it could not run.
-    fn time(&self) -> Duration {
-        let all = Duration::from_nanos(self.since.elapsed_nanos());
-        let waited = match (self.waited, self.thread.waited_for_processor()) {
-            (Some(before), Some(now)) => now.saturating_sub(before),
-            _ => Duration::ZERO,
+    /// Looks at the thread at the end of `interval`. Returns the start of its poll and how long that could run.
+    fn look(&mut self, interval: Interval) -> Option<(Ticks, Duration)> {
+        let before = std::mem::replace(&mut self.times, self.thread.thread.times());
+        let times = since(before, self.times);
+        self.idle = times.map_or(Duration::ZERO, |times| interval.idle(times, self.idle));
+        let waited = times.unwrap_or_default().waited;
+        let before = self.poll.take();
+        let since = self.thread.since()?;
+        // As of the end of the interval: the process may have been stopped since.
+        let elapsed = Duration::from_nanos(since.elapsed_nanos());
+        let elapsed = elapsed.saturating_sub(interval.end.elapsed());
+        if elapsed < SHORT {
+            return None;
+        }
+        let lost = match before {
+            Some(poll) if poll.since == since => poll.lost + interval.stopped + waited,
+            _ => interval.lost_by_new(elapsed, waited),
         };
-        all.saturating_sub(self.stopped.max(waited))
+        self.poll = Some(Poll { since, lost });
+        Some((since, elapsed.saturating_sub(lost)))
+    }
+
+    /// Whether the poll has blocked its thread for so long. A wait for a processor that has not ended is in no reading:
+    /// a thread that does not sleep may have waited for as long as it was idle.
+    fn has_blocked(&self, time: Duration, limit: Duration) -> bool {
+        time >= limit && (time - self.idle.min(time) >= limit || !self.thread.thread.is_runnable())
     }
 }
 
 /// Counts and logs the polls whose tasks are still in them, and calls `on_blocked` for each.
 fn report(blocked: &[Blocked], on_blocked: Option<&OnBlocked>) {
     let records = snapshot::live();
-    for Blocked { since, time } in blocked {
+    for Blocked { since, time, thread } in blocked {
         let Some(record) = records.iter().find(|record| record.polled_since() == *since) else {
             continue;
         };
@@ -155,7 +229,8 @@ fn report(blocked: &[Blocked], on_blocked: Option<&OnBlocked>) {
         let task = LiveTask::of(record);
         let title = TaskTitle { name: task.name, label: task.label() };
         let waited_at = Waits::latest(record).map(|waits| waits.to_string());
-        events::blocks_worker(&title, task.id, task.spawned_at, waited_at.as_deref(), *time);
+        let waited_at = waited_at.as_deref();
+        events::blocks_worker(&title, task.id, task.spawned_at, waited_at, *time, *thread);
         if let Some(on_blocked) = on_blocked {
             quietly(|| on_blocked(&task));
         }
@@ -170,13 +245,14 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(20);
 
     /// Looks until `done` says so, while this thread is in a poll.
-    fn look_in_a_poll(overslept: Duration, mut done: impl FnMut(&[Blocked], Duration) -> bool) {
+    fn look_in_a_poll(stopped: Duration, mut done: impl FnMut(&[Blocked], Duration) -> bool) {
         let watch = Watch::start();
         let started = Ticks::now();
         let _poll = WatchedPoll::start(started, OnThread::Worker);
-        let mut polls = Polls { limit: LIMIT, seen: Vec::new() };
+        let mut polls = Polls { limit: LIMIT, threads: Vec::new() };
         loop {
-            let mut blocked = polls.look(watch.threads(), overslept);
+            let interval = Interval { end: Instant::now(), length: LIMIT, stopped };
+            let mut blocked = polls.look(watch.threads(), interval);
             blocked.retain(|blocked| blocked.since == started);
             if done(&blocked, Duration::from_nanos(started.elapsed_nanos())) {
                 return;
@@ -203,6 +279,54 @@ mod tests {
             assert!(blocked.is_empty());
             elapsed > 3 * LIMIT
         });
+    }
+
+    #[test]
+    fn a_wait_of_the_watch_is_no_stop_of_the_process() {
+        let millis = Duration::from_millis;
+        let look = |after: u64, waited: Option<u64>| {
+            let times = |waited| Times { ran: millis(3), waited: millis(waited) };
+            let start = Look { at: Instant::now(), times: waited.map(|_| times(7)) };
+            let end =
+                Look { at: start.at + millis(after), times: waited.map(|more| times(7 + more)) };
+            let interval = end.since(&start, millis(250));
+            assert_eq!(interval.length, millis(after));
+            interval.stopped
+        };
+        assert_eq!(look(250, Some(0)), millis(0));
+        assert_eq!(look(2_750, Some(0)), millis(2_500));
+        assert_eq!(look(2_750, Some(400)), millis(2_100));
+        assert_eq!(look(650, Some(400)), millis(0));
+        // The system does not count the waits.
+        assert_eq!(look(500, None), millis(0));
+        assert_eq!(look(2_750, None), millis(2_250));
+    }
+
+    #[test]
+    fn a_new_poll_lost_its_share_of_the_waits() {
+        let millis = Duration::from_millis;
+        let interval =
+            Interval { end: Instant::now(), length: millis(400), stopped: millis(2_500) };
+        assert_eq!(interval.lost_by_new(millis(100), millis(80)), millis(100 + 20));
+        assert_eq!(interval.lost_by_new(millis(3_000), millis(80)), millis(2_500 + 80));
+    }
+
+    #[test]
+    fn a_wait_that_has_not_ended_is_idle_time() {
+        let millis = Duration::from_millis;
+        let interval = Interval { end: Instant::now(), length: millis(250), stopped: millis(0) };
+        let idle = |ran, waited, before| {
+            interval.idle(Times { ran: millis(ran), waited: millis(waited) }, millis(before))
+        };
+        // It computes, with waits that have ended.
+        assert_eq!(idle(250, 0, 0), millis(0));
+        assert_eq!(idle(50, 200, 0), millis(0));
+        // It waits since before the interval, and then runs.
+        assert_eq!(idle(0, 0, 0), millis(250));
+        assert_eq!(idle(0, 0, 250), millis(500));
+        assert_eq!(idle(100, 650, 500), millis(0));
+        // It ran, and waits or sleeps again.
+        assert_eq!(idle(10, 540, 500), millis(200));
     }
 
     #[test]

@@ -174,6 +174,27 @@ impl LiveTask {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl LiveTask {
+    /// A task for the tests of what prints it.
+    #[track_caller]
+    pub(crate) fn example(name: &'static str, state: TaskState) -> Self {
+        Self {
+            name,
+            id: None,
+            state,
+            age: Duration::ZERO,
+            spawned_at: Location::caller(),
+            parent: None,
+            depth: 0,
+            service: None,
+            pool: None,
+            label: None,
+            waits: None,
+        }
+    }
+}
+
 impl LiveTask {
     /// Writes its line, with another text for its state.
     ///

@@ -6,6 +6,7 @@
 pub(crate) mod age;
 #[cfg(all(test, not(supervised_loom)))]
 mod cost;
+pub(crate) mod fold;
 pub(crate) mod live;
 pub(crate) mod name;
 #[cfg(any(

@@ -1,14 +1,15 @@
 //! Draws the live tasks as a tree: a line for each, and one line for many that are alike.
 
-use std::{collections::HashMap, fmt, ops::Range, time::Duration};
+use std::{fmt, ops::Range};
 
 use crate::{
-    registry::age::Age, registry::live::LiveTask, registry::name::Name, registry::snapshot::Tasks,
-    registry::waits::AwaitFrame, tuning::Bracketed,
+    registry::age::Age,
+    registry::fold::{Alike, Kind, MOST_ALIKE, Thousands, by_kind, split_rest},
+    registry::live::{LiveTask, TaskState},
+    registry::name::Name,
+    registry::snapshot::Tasks,
+    tuning::Bracketed,
 };
-
-/// How many alike siblings get a line each.
-const MOST_ALIKE: usize = 10;
 
 /// Deeper lines show a number instead of strokes. This bounds the width of a line, and keeps the text linear in the
 /// depth.
@@ -20,7 +21,8 @@ pub(crate) enum TreeLine<'a> {
     Pool(PoolLine),
     /// A task, and its depth among the lines.
     Task(&'a LiveTask, usize),
-    More(Alike),
+    /// Siblings that are not drawn, and their depth.
+    More(Alike, usize),
 }
 
 /// A named pool that has tasks, or several pools of one name.
@@ -30,27 +32,11 @@ pub(crate) struct PoolLine {
     pub(crate) tasks: usize,
 }
 
-/// Siblings of one name and place, which wait at one line, that are not drawn, with their descendants.
-#[derive(Clone)]
-pub(crate) struct Alike {
-    pub(crate) depth: usize,
-    pub(crate) name: &'static str,
-    pub(crate) count: usize,
-    /// How many tasks are below them.
-    pub(crate) below: usize,
-    pub(crate) oldest: Duration,
-    /// How many of all these block their worker.
-    pub(crate) blocking: usize,
-    /// The line that they wait at, if it is known.
-    pub(crate) waits_at: Option<(&'static str, u32)>,
-}
-
 impl TreeLine<'_> {
     pub(crate) fn depth(&self) -> usize {
         match self {
             Self::Pool(_) => 0,
-            Self::Task(_, depth) => *depth,
-            Self::More(alike) => alike.depth,
+            Self::Task(_, depth) | Self::More(_, depth) => *depth,
         }
     }
 }
@@ -75,10 +61,7 @@ pub(crate) fn fold_alike(tasks: &Tasks, most_alike: usize) -> Vec<TreeLine<'_>> 
                     let below = at + 1..ends[at];
                     push_siblings(&mut ahead, tasks, &ends, &blocking, below, most_alike);
                 }
-                Ahead::More(alike) => {
-                    let depth = alike.depth + indent;
-                    lines.push(TreeLine::More(Alike { depth, ..alike }));
-                }
+                Ahead::More(alike, depth) => lines.push(TreeLine::More(alike, depth + indent)),
             }
         }
     }
@@ -105,7 +88,7 @@ fn pools_of(tasks: &[LiveTask], ends: &[usize]) -> Vec<(Option<PoolLine>, Range<
 
 enum Ahead {
     Task(usize),
-    More(Alike),
+    More(Alike, usize),
 }
 
 /// Returns for each task the end of its descendants.
@@ -130,8 +113,7 @@ impl Blocking {
     fn of(tasks: &[LiveTask]) -> Self {
         let mut so_far = 0;
         let counts = tasks.iter().map(|task| {
-            so_far +=
-                usize::from(matches!(task.state, crate::registry::live::TaskState::Polling(_)));
+            so_far += usize::from(matches!(task.state, TaskState::Polling(_)));
             so_far
         });
         Self([0].into_iter().chain(counts).collect())
@@ -151,45 +133,26 @@ fn push_siblings(
     range: Range<usize>,
     most_alike: usize,
 ) {
-    let mut alike: Vec<Vec<usize>> = Vec::new();
-    let mut index = HashMap::new();
     let mut at = range.start;
-    while at < range.end {
-        let task = &tasks[at];
-        let spawned_at: *const _ = task.spawned_at;
-        let kind = *index.entry((task.name, spawned_at, waits_at(task))).or_insert_with(|| {
-            alike.push(Vec::new());
-            alike.len() - 1
-        });
-        alike[kind].push(at);
-        at = ends[at];
-    }
-    for mut siblings in alike.into_iter().rev() {
+    let siblings = std::iter::from_fn(|| {
+        let sibling = (at < range.end).then_some(at)?;
+        at = ends[sibling];
+        Some((Kind::of(&tasks[sibling]), sibling))
+    });
+    for mut siblings in by_kind(siblings).into_iter().rev() {
         let subtree = |at: usize| at..ends[at];
         // Stable: among equals the oldest stay in front.
         siblings.sort_by_key(|at| blocking.within(&subtree(*at)) == 0);
-        // A line that counts one task saves nothing.
-        if siblings.len() > most_alike + 1 {
-            let rest = siblings.split_off(most_alike);
-            let sizes = rest.iter().map(|at| ends[*at] - at - 1);
-            ahead.push(Ahead::More(Alike {
-                depth: tasks[rest[0]].depth,
-                name: tasks[rest[0]].name,
-                count: rest.len(),
-                below: sizes.sum(),
-                oldest: rest.iter().map(|at| tasks[*at].age).max().unwrap_or_default(),
-                blocking: rest.iter().map(|at| blocking.within(&subtree(*at))).sum(),
-                waits_at: waits_at(&tasks[rest[0]]),
-            }));
+        let rest = split_rest(&mut siblings, most_alike);
+        if let Some(alike) = Alike::of(rest.iter().map(|at| &tasks[*at])) {
+            let below = rest.iter().map(|at| ends[*at] - at - 1).sum();
+            let blocking = rest.iter().map(|at| blocking.within(&subtree(*at))).sum();
+            let depth = tasks[rest[0]].depth;
+            ahead.push(Ahead::More(Alike { below, blocking, ..alike }, depth));
         }
         siblings.sort_unstable();
         ahead.extend(siblings.into_iter().rev().map(Ahead::Task));
     }
-}
-
-/// The innermost line that a task waits at.
-fn waits_at(task: &LiveTask) -> Option<(&'static str, u32)> {
-    task.waiting_at().and_then(AwaitFrame::place)
 }
 
 /// For each line the strokes before it: `│  ├─ `, or `33 deep: `.
@@ -264,16 +227,16 @@ fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 5] {
             let (state, age) = (state.to_string(), Age(*age).to_string());
             [name, state, age, spawned_at.to_string(), waits.unwrap_or_default()]
         }
-        TreeLine::More(Alike { name, count, below, oldest, blocking, waits_at, .. }) => {
+        TreeLine::More(Alike { name, count, below, oldest, blocking, waits_at }, _) => {
             let below = match below {
                 0 => String::new(),
-                below => format!(", with {below} below"),
+                below => format!(", with {} below", Thousands(*below)),
             };
             let blocking = match blocking {
                 0 => String::new(),
                 blocking => format!("{blocking} polling"),
             };
-            let name = format!("{strokes}… {count} more {}{below}", Name(name));
+            let name = format!("{strokes}… {} × {}{below}", Thousands(*count), Name(name));
             let waits = waits_at.map(|(file, line)| format!("{file}:{line}"));
             let oldest = format!("≤ {}", Age(*oldest));
             [name, blocking, oldest, String::new(), waits.unwrap_or_default()]
@@ -283,10 +246,10 @@ fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 5] {
 
 #[cfg(test)]
 mod tests {
-    use std::{panic::Location, sync::Arc};
+    use std::{panic::Location, sync::Arc, time::Duration};
 
     use super::*;
-    use crate::registry::{live::TaskState, waits::Waits};
+    use crate::registry::waits::Waits;
 
     /// Tasks of one name and place, each at a depth; those of the age 0 block their worker.
     fn tasks(of: &[(usize, u64)]) -> Tasks {
@@ -294,19 +257,7 @@ mod tests {
         let each = of.iter().map(|(depth, age)| {
             let age = Duration::from_secs(*age);
             let state = if age.is_zero() { TaskState::Polling(age) } else { TaskState::Running };
-            LiveTask {
-                name: "alike",
-                id: None,
-                state,
-                age,
-                spawned_at,
-                parent: None,
-                depth: *depth,
-                service: None,
-                pool: None,
-                label: None,
-                waits: None,
-            }
+            LiveTask { age, spawned_at, depth: *depth, ..LiveTask::example("alike", state) }
         });
         Tasks(each.collect())
     }
@@ -316,7 +267,7 @@ mod tests {
         let drawn_line = |line: &TreeLine<'_>| match line {
             TreeLine::Pool(pool) => format!("{}:{}", pool.name, pool.tasks),
             TreeLine::Task(task, depth) => format!("{depth}:{}", task.age.as_secs()),
-            TreeLine::More(Alike { depth, count, below, oldest, blocking, .. }) => {
+            TreeLine::More(Alike { count, below, oldest, blocking, .. }, depth) => {
                 format!("{depth}:{count}/{below}/{}/{blocking}", oldest.as_secs())
             }
         };
@@ -338,7 +289,7 @@ mod tests {
         let tasks = Tasks(tasks);
         let folded = fold_alike(&tasks, 1);
         let more = folded.iter().filter_map(|line| match line {
-            TreeLine::More(alike) => Some((alike.count, alike.waits_at)),
+            TreeLine::More(alike, _) => Some((alike.count, alike.waits_at)),
             TreeLine::Task(..) | TreeLine::Pool(_) => None,
         });
         let at = |line| Some(("src/a.rs", line));
@@ -386,21 +337,9 @@ mod tests {
         assert!(drawn.contains("sends (pool)  3 tasks\n"), "{drawn}");
     }
 
+    #[track_caller]
     fn named(name: &'static str, depth: usize, state: TaskState) -> LiveTask {
-        let (age, spawned_at) = (Duration::ZERO, Location::caller());
-        LiveTask {
-            name,
-            id: None,
-            state,
-            age,
-            spawned_at,
-            parent: None,
-            depth,
-            service: None,
-            pool: None,
-            label: None,
-            waits: None,
-        }
+        LiveTask { depth, ..LiveTask::example(name, state) }
     }
 
     #[test]
@@ -440,7 +379,7 @@ mod tests {
         let drawn = Tasks((0..MOST_ALIKE + 5).flat_map(|_| each()).collect()).to_string();
         assert_eq!(drawn.lines().count(), 1 + 2 * MOST_ALIKE + 1);
         let last = drawn.lines().last().unwrap_or_default();
-        assert!(last.starts_with("… 5 more alike, with 5 below "), "{last}");
+        assert!(last.starts_with("… 5 × alike, with 5 below "), "{last}");
         assert!(last.contains(" 5 polling "), "{last}");
     }
 

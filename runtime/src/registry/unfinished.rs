@@ -2,14 +2,19 @@
 
 use std::{error::Error, fmt, io, time::Duration};
 
-use crate::registry::live::LiveTask;
-use crate::{error::UnfinishedScope, telemetry::events::MOST_NAMED};
+use crate::{
+    error::UnfinishedScope,
+    registry::fold::{self, Line, fold},
+    registry::live::LiveTask,
+    telemetry::events::MOST_NAMED,
+};
 
 /// The tasks that a [`Pool`](crate::Pool) or a [`Services`](crate::Services) did not finish:
 /// [`drain`](crate::pool::Pool::drain) had to cancel or abort them, their runtime dropped them, or a service did not
 /// stop in its time.
 ///
-/// `Display` and `Debug` write the same text, with a line for each of up to 64 tasks. If the error of
+/// `Display` and `Debug` write the same text, in up to 64 lines: one for each task. Of more than 11 tasks of one function
+/// that wait at one line, those after the tenth share a line with their count. If the error of
 /// [`#[supervised::main]`](macro@crate::supervised::main)'s body is or carries one, the process exits with 75. Its
 /// `source` says where the pool, or the `Services`, was created.
 ///
@@ -56,7 +61,7 @@ pub(crate) struct UnfinishedTask {
 }
 
 /// Why a task did not finish.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum UnfinishedReason {
     /// It still ran at the end of the drain's grace. It is aborted, if it can be.
     StillRan,
@@ -74,7 +79,13 @@ pub(crate) enum UnfinishedReason {
 
 impl fmt::Display for UnfinishedTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&UnfinishedLine { task: &self.task, why: self.why }, f)
+        fmt::Display::fmt(&self.line(), f)
+    }
+}
+
+impl UnfinishedTask {
+    fn line(&self) -> UnfinishedLine<'_> {
+        UnfinishedLine { task: &self.task, why: self.why }
     }
 }
 
@@ -246,20 +257,25 @@ impl Text<'_, '_> {
         }
         self.sections += 1;
         title(self.f, count)?;
-        let named = lines.len().min(self.room);
-        for line in &lines[..named] {
+        let folded = folded(lines, self.room);
+        for line in &folded.lines {
             write!(self.f, "\n  {line}")?;
         }
-        self.room -= named;
-        let unnamed = count - named;
-        if unnamed > 0 {
-            write!(self.f, "\n  and {unnamed} more")?;
+        self.room -= folded.lines.len();
+        match folded.left_out + more {
+            0 => Ok(()),
+            left_out => write!(self.f, "\n  and {left_out} more"),
         }
-        Ok(())
     }
 }
 
+/// Folds the lines of alike tasks that did not finish for the same reason.
+fn folded<'a>(lines: &[UnfinishedLine<'a>], most: usize) -> fold::Lines<UnfinishedLine<'a>> {
+    fold(lines, most, |line| line.task, |line| line.why)
+}
+
 /// One task, and why it did not finish.
+#[derive(Clone, Copy)]
 struct UnfinishedLine<'a> {
     task: &'a LiveTask,
     why: UnfinishedReason,
@@ -267,17 +283,36 @@ struct UnfinishedLine<'a> {
 
 impl fmt::Display for UnfinishedLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut ended = |state: &dyn fmt::Display| self.task.line(f, state, "waited");
         match self.why {
             UnfinishedReason::StillRan => fmt::Display::fmt(self.task, f),
-            UnfinishedReason::OwnGrace(Some(grace)) => {
-                ended(&format_args!("dropped after its grace of {grace:?}"))
+            why => self.task.line(f, why, "waited"),
+        }
+    }
+}
+
+impl fmt::Display for Line<UnfinishedLine<'_>> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(line) => fmt::Display::fmt(line, f),
+            Self::More(alike, UnfinishedLine { why: UnfinishedReason::StillRan, .. }) => {
+                write!(f, "… {alike}")
             }
-            UnfinishedReason::OwnGrace(None) => ended(&"dropped after its grace"),
-            UnfinishedReason::Cancelled => ended(&"cancelled"),
-            UnfinishedReason::Aborted => ended(&"aborted"),
-            UnfinishedReason::RuntimeGone => ended(&"dropped with its runtime"),
-            UnfinishedReason::PollPanicked => ended(&"its poll panicked"),
+            Self::More(alike, UnfinishedLine { why, .. }) => write!(f, "… {alike}: {why}"),
+        }
+    }
+}
+
+/// What became of the task.
+impl fmt::Display for UnfinishedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StillRan => f.write_str("still ran"),
+            Self::OwnGrace(Some(grace)) => write!(f, "dropped after its grace of {grace:?}"),
+            Self::OwnGrace(None) => f.write_str("dropped after its grace"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Aborted => f.write_str("aborted"),
+            Self::RuntimeGone => f.write_str("dropped with its runtime"),
+            Self::PollPanicked => f.write_str("its poll panicked"),
         }
     }
 }
@@ -294,24 +329,34 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn of(found: &[UnfinishedTask], more_cut: usize) -> Self {
-        let (unfinished, cut): (Vec<_>, Vec<_>) =
-            found.iter().partition(|found| found.why.did_not_stop());
-        let named = unfinished.len().min(MOST_NAMED);
+        let lines = found.iter().map(UnfinishedTask::line);
+        let (unfinished, cut): (Vec<_>, Vec<_>) = lines.partition(|line| line.why.did_not_stop());
+        let mut room = MOST_NAMED;
         Self {
             count: found.len() + more_cut,
-            unfinished: joined(&unfinished, MOST_NAMED, 0),
-            cut: joined(&cut, MOST_NAMED - named, more_cut),
+            unfinished: joined(&unfinished, &mut room, 0),
+            cut: joined(&cut, &mut room, more_cut),
         }
     }
 }
 
-fn joined(found: &[&UnfinishedTask], room: usize, more: usize) -> String {
-    let mut lines: Vec<_> = found.iter().take(room).map(ToString::to_string).collect();
-    let unnamed = found.len() - lines.len() + more;
-    if unnamed > 0 {
-        lines.push(format!("and {unnamed} more"));
+/// The text of a list in an event, which takes from the room for lines.
+fn joined(lines: &[UnfinishedLine<'_>], room: &mut usize, more: usize) -> String {
+    let folded = folded(lines, *room);
+    *room -= folded.lines.len();
+    let mut texts: Vec<_> = folded.lines.iter().map(ToString::to_string).collect();
+    let left_out = folded.left_out + more;
+    if left_out > 0 {
+        texts.push(format!("and {left_out} more"));
     }
-    lines.join("; ")
+    texts.join("; ")
+}
+
+/// The text of the tasks that a dropped pool has left.
+pub(crate) fn left(found: &[UnfinishedTask]) -> String {
+    let lines: Vec<_> = found.iter().map(UnfinishedTask::line).collect();
+    let mut room = MOST_NAMED;
+    joined(&lines, &mut room, 0)
 }
 
 #[cfg(all(test, not(supervised_loom)))]
@@ -322,20 +367,11 @@ mod tests {
     use crate::registry::live::TaskState;
 
     fn found(why: UnfinishedReason) -> UnfinishedTask {
-        let task = LiveTask {
-            name: "save",
-            id: None,
-            state: TaskState::Stopping,
-            age: Duration::from_secs(3),
-            spawned_at: Location::caller(),
-            parent: None,
-            depth: 0,
-            service: None,
-            pool: None,
-            label: None,
-            waits: None,
-        };
-        UnfinishedTask { task, why }
+        let age = Duration::from_secs(3);
+        UnfinishedTask {
+            task: LiveTask { age, ..LiveTask::example("save", TaskState::Stopping) },
+            why,
+        }
     }
 
     fn unfinished(found: Vec<UnfinishedTask>, more: usize, reserved: usize) -> Unfinished {
@@ -389,12 +425,39 @@ mod tests {
     }
 
     #[test]
-    fn a_text_names_64_tasks_and_counts_the_others() {
+    fn a_text_folds_alike_tasks() {
         let many = [
             vec![found(UnfinishedReason::StillRan); 60],
-            vec![found(UnfinishedReason::Cancelled); 10],
+            vec![found(UnfinishedReason::Cancelled); 12],
+            vec![found(UnfinishedReason::Aborted); 2],
         ]
         .concat();
+        let lines = text(many.clone(), 3, 0);
+        assert_eq!(lines.len(), 2 + 11 + 11 + 2 + 1);
+        assert_eq!(lines[11], "  … 50 × save, oldest 3.0 s");
+        assert_eq!(lines[12], "17 tasks were cut short:");
+        assert_eq!(lines[23], "  … 2 × save, oldest 3.0 s: cancelled");
+        assert_eq!(lines[24..26], ["  save: aborted, 3.0 s old"; 2]);
+        assert_eq!(lines[26], "  and 3 more");
+        let lines = Lines::of(&many, 3);
+        assert_eq!((lines.count, lines.unfinished.matches("save").count()), (77, 11));
+        assert!(lines.unfinished.ends_with("; … 50 × save, oldest 3.0 s"), "{}", lines.unfinished);
+        assert_eq!(lines.cut.matches("save").count(), 13);
+        assert!(lines.cut.ends_with("; and 3 more"), "{}", lines.cut);
+    }
+
+    #[test]
+    fn a_text_has_64_lines_and_counts_the_other_tasks() {
+        let name = |number: usize| -> &'static str { format!("save {number}").leak() };
+        let many = |why, count| {
+            (0..count).map(move |number| {
+                let UnfinishedTask { task, why } = found(why);
+                UnfinishedTask { task: LiveTask { name: name(number), ..task }, why }
+            })
+        };
+        let many: Vec<_> = many(UnfinishedReason::StillRan, 60)
+            .chain(many(UnfinishedReason::Cancelled, 10))
+            .collect();
         let lines = text(many.clone(), 3, 0);
         assert_eq!(lines.len(), 2 + 64 + 1);
         assert_eq!(lines[61], "13 tasks were cut short:");

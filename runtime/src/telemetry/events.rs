@@ -184,6 +184,7 @@ pub(crate) fn blocks_worker(
     place: &Location<'_>,
     waited_at: Option<&str>,
     time: Duration,
+    thread: Option<u64>,
 ) {
     if !BLOCKED.admits(title.name) {
         return;
@@ -199,6 +200,7 @@ pub(crate) fn blocks_worker(
                 "task.place" = %place,
                 "task.waited_at" = waited_at,
                 "blocked" = ?time,
+                "thread.id" = thread,
             },
             "{title} spawned at {place} has blocked its thread for {time:?}{}{}: no other task runs there meanwhile; move blocking work to `spawn_blocking`, and long computations too, or divide them with `tokio::task::yield_now().await`",
             if waited_at.is_some() { " since its `.await` at " } else { "" },
@@ -553,17 +555,11 @@ pub(crate) fn service_failed(service: &str, outcome: Outcome, error: Option<&str
 
 /// `WARN`: the last handle of a pool was dropped while tasks of it were running.
 #[cold]
-pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
-    let count = tasks.len();
-    let mut list: Vec<_> = tasks.iter().take(MOST_NAMED).map(ToString::to_string).collect();
-    if count > MOST_NAMED {
-        list.push(format!("and {} more", count - MOST_NAMED));
-    }
-    let list = list.join("; ");
+pub(crate) fn pool_dropped(count: usize, list: &str, place: &Location<'_>) {
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "tasks" = count, "unfinished" = list.as_str() },
+            { "tasks" = count, "unfinished" = list },
             "the pool created at {place} was dropped with {count} of its tasks running; they were cancelled and, unless blocking, aborted: call `drain` to let them finish"
         );
     });
@@ -580,7 +576,7 @@ pub(crate) fn pool_cancelled_by_another(place: &Location<'_>) {
     });
 }
 
-/// How many tasks a report names, in an event or in an `Unfinished`; the others are counted.
+/// How many lines of tasks a report has, in an event or in an `Unfinished`; the others are counted.
 pub(crate) const MOST_NAMED: usize = 64;
 
 /// `INFO`: the process received a signal to stop.

@@ -4,10 +4,14 @@ use std::{error::Error, fmt};
 
 use crate::testing::attempts::Summary;
 use crate::{
-    registry::age::Age, registry::live::LiveTask, registry::name::Name, registry::snapshot::Tasks,
+    registry::age::Age,
+    registry::fold::{Line, Lines, fold},
+    registry::live::LiveTask,
+    registry::name::Name,
+    registry::snapshot::Tasks,
 };
 
-/// How many tasks the message lists one by one.
+/// How many lines of tasks the message has.
 const MOST_LISTED: usize = 20;
 
 const COMMON_CAUSES: &str = "\
@@ -21,8 +25,9 @@ Common causes:
 
 /// The tasks and threads that a leak check found.
 ///
-/// `Display` lists each with its name, id, state, age, spawn place, the line that it waits at, and parent, then the common causes and how to allow
-/// leaks.
+/// `Display` lists each with its name, id, state, age, spawn place, the line that it waits at, and parent, then the common
+/// causes and how to allow leaks. Of more than 11 tasks of one function that wait at one line, those after the tenth share a
+/// line with their count.
 #[derive(Clone, Debug)]
 pub struct Leaks {
     pub(crate) test: Option<&'static str>,
@@ -76,11 +81,17 @@ impl fmt::Display for Leaks {
             None => writeln!(f, "leaked {count}:")?,
         }
         f.write_str("\n")?;
-        for task in self.tasks.iter().take(MOST_LISTED) {
-            writeln!(f, "  {task}{}", UnderParent(task))?;
+        let list: Vec<_> = self.tasks.iter().collect();
+        let parent = |task: &LiveTask| task.parent.map(|parent| parent.name);
+        let Lines { lines, left_out } = fold(&list, MOST_LISTED, |task| task, parent);
+        for line in &lines {
+            match line {
+                Line::One(task) => writeln!(f, "  {task}{}", UnderParent(task))?,
+                Line::More(alike, _) => writeln!(f, "  … {alike}")?,
+            }
         }
-        if let Some(more @ 1..) = self.tasks.len().checked_sub(MOST_LISTED) {
-            writeln!(f, "  … and {more} more")?;
+        if left_out > 0 {
+            writeln!(f, "  … and {left_out} more")?;
         }
         match self.unsupervised {
             0 => {}

@@ -30,13 +30,27 @@ pub(crate) const CRATES: [Kind; 4] = [
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
+/// What a function costs with the line of each `.await`: the first is measured, the second is its base, the third has no
+/// function.
+pub(crate) const WITH_LINES: [Kind; 3] = [
+    Kind { name: "lines", ..CRATES[1] },
+    Kind {
+        name: "no_lines",
+        attribute: "#[tokio_supervised::supervised(lines = false)]",
+        takes_token: true,
+    },
+    Kind { name: "empty", ..CRATES[1] },
+];
+
 /// A separate workspace with the versions of this one.
 pub(crate) struct Crates(PathBuf);
 
 impl Crates {
-    pub(crate) fn write(functions: usize) -> Self {
-        let crates = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_cost"));
-        let members = CRATES.map(|kind| format!("{:?}", kind.name)).join(", ");
+    /// Writes a crate for each kind, with so many functions.
+    pub(crate) fn write(folder: &str, kinds: &[(&Kind, usize)]) -> Self {
+        let crates = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder));
+        let members: Vec<_> = kinds.iter().map(|(kind, _)| format!("{:?}", kind.name)).collect();
+        let members = members.join(", ");
         let workspace = format!(
             "[workspace]\nresolver = \"3\"\nmembers = [\"support\", {members}]\n\n\
              [profile.release]\nstrip = true\n"
@@ -46,10 +60,10 @@ impl Crates {
         crates.put("Cargo.lock", &lock.expect("the lock file is readable"));
         crates.put("support/Cargo.toml", &manifest("support", ""));
         crates.put("support/src/lib.rs", functions::SUPPORT);
-        for kind in &CRATES {
+        for (kind, functions) in kinds {
             let support = "support = { path = \"../support\" }\n";
             crates.put(&format!("{}/Cargo.toml", kind.name), &manifest(kind.name, support));
-            let program = functions::program(kind, functions);
+            let program = functions::program(kind, *functions);
             crates.put(&format!("{}/src/main.rs", kind.name), &program);
         }
         crates

@@ -12,18 +12,20 @@
 //! 3. The cost of an attribute is reported relative to the bare crate, and as a ratio to the cost of
 //!    `#[tracing::instrument]`: the median of the ratios of the rounds. It is a measurement, and fails only if a
 //!    build fails.
-//! 4. The goal is in wall-clock time. On Linux, the processor time of cargo and its children is reported beside it,
+//! 4. `lines` compares supervised functions with and without the line of each `.await`.
+//! 5. The goal of 3 is in wall-clock time. On Linux, the processor time of cargo and its children is reported beside it,
 //!    since it hardly depends on other load.
 
 mod clocks;
 mod crates;
 mod functions;
+mod lines;
 mod report;
 
 use std::process::Command;
 
 use clocks::{Clock, Taken};
-use crates::{CRATES, Crates};
+use crates::{CRATES, Crates, Kind};
 use report::Times;
 
 #[derive(Clone, Copy)]
@@ -59,6 +61,24 @@ fn build(crates: &Crates, name: &str, build: Build) -> Taken {
     clock.stop()
 }
 
+/// Builds each crate once, in an order that changes with the round.
+fn in_turn<const N: usize>(
+    crates: &Crates,
+    kinds: [&Kind; N],
+    how: Build,
+    round: usize,
+) -> [Taken; N] {
+    let mut order: Vec<usize> = (0..N).collect();
+    if round % 2 == 1 {
+        order.reverse();
+    }
+    let mut taken = [Taken::default(); N];
+    for at in order {
+        taken[at] = build(crates, kinds[at].name, how);
+    }
+    taken
+}
+
 fn number(variable: &str, otherwise: usize) -> usize {
     let set = std::env::var(variable).ok();
     set.map_or(otherwise, |set| set.parse().expect("a number of functions or rounds"))
@@ -71,21 +91,14 @@ fn an_annotated_function_builds_as_fast_as_an_instrumented_one() {
     println!(
         "{functions} functions, {rounds} rounds; the cost of each attribute, compared with a bare function"
     );
-    let crates = Crates::write(functions);
+    let crates = Crates::write("compile_cost", &CRATES.each_ref().map(|kind| (kind, functions)));
     let builds =
         [("check", Build::Check), ("build", Build::Debug), ("build --release", Build::Release)];
     for (title, how) in builds {
         let mut wall = Times::new(title, "wall clock", functions);
         let mut processor = Times::new(title, "processor time", functions);
         for round in 0..=rounds {
-            let mut order: Vec<usize> = (0..CRATES.len()).collect();
-            if round % 2 == 1 {
-                order.reverse();
-            }
-            let mut taken = [Taken::default(); CRATES.len()];
-            for at in order {
-                taken[at] = build(&crates, CRATES[at].name, how);
-            }
+            let taken = in_turn(&crates, CRATES.each_ref(), how, round);
             // The first round has built the dependencies.
             if round > 0 {
                 wall.add(taken.map(|taken| taken.wall));

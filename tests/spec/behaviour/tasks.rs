@@ -367,7 +367,7 @@ async fn the_tree_has_aligned_columns_and_folds_equal_tasks() {
     for line in &lines[..10] {
         assert!(line.starts_with("├─ tasks: drawn child (task "), "{tree}");
     }
-    assert!(lines[10].starts_with("├─ … 20 more tasks: drawn child "), "{tree}");
+    assert!(lines[10].starts_with("├─ … 20 × tasks: drawn child "), "{tree}");
     assert!(lines[10].contains("≤ "), "{tree}");
     assert!(lines[11].starts_with("└─ tasks: drawn other (task "), "{tree}");
     let place_at = |line: &str| line.chars().position(|c| c == '/').expect("the text has a place");

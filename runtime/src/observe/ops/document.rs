@@ -16,11 +16,12 @@ use crate::{
     outcome::Outcome,
     panic::recent::{RecentPanic, recent_panics},
     ready,
+    registry::fold::Alike,
     registry::live::{LiveTask, TaskState},
     registry::pool_status::{PoolStatus, pools},
     registry::services::{ServiceState, ServiceStatus, is_ready, services},
     registry::snapshot::Tasks,
-    registry::tree::{Alike, PoolLine, TreeLine, fold_alike},
+    registry::tree::{PoolLine, TreeLine, fold_alike},
 };
 
 /// The shortest pause between two snapshots.
@@ -94,7 +95,8 @@ pub(crate) enum PageLine {
     Pool(PoolLine),
     /// A task, and its depth among the lines.
     Task(LiveTask, usize),
-    More(Alike),
+    /// Alike siblings, and their depth.
+    More(Alike, usize),
 }
 
 impl Document {
@@ -184,7 +186,7 @@ fn lines(tasks: &Tasks) -> (Vec<PageLine>, usize, usize) {
     let tasks_left_out = left_out.iter().map(|line| match line {
         TreeLine::Pool(_) => 0,
         TreeLine::Task(..) => 1,
-        TreeLine::More(alike) => alike.count + alike.below,
+        TreeLine::More(alike, _) => alike.count + alike.below,
     });
     let tasks_left_out = tasks_left_out.sum();
     (folded.iter().map(PageLine::of).collect(), left_out.len(), tasks_left_out)
@@ -208,7 +210,7 @@ impl PageLine {
         match line {
             TreeLine::Pool(pool) => Self::Pool(pool.clone()),
             TreeLine::Task(task, depth) => Self::Task((*task).clone(), *depth),
-            TreeLine::More(alike) => Self::More(alike.clone()),
+            TreeLine::More(alike, depth) => Self::More(alike.clone(), *depth),
         }
     }
 
@@ -222,7 +224,7 @@ impl PageLine {
                 line["depth"] = json!(depth);
                 line
             }
-            Self::More(Alike { depth, name, count, below, oldest, blocking, waits_at }) => json!({
+            Self::More(Alike { name, count, below, oldest, blocking, waits_at }, depth) => json!({
                 "depth": depth,
                 "name": name,
                 "more": count,
@@ -307,28 +309,14 @@ fn since_epoch(time: SystemTime) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::panic::Location;
-
     use super::*;
     use crate::function::{Policy, TaskSpec};
 
     static SPEC: TaskSpec = TaskSpec::new("one of many", Policy::DEFAULT);
 
+    #[track_caller]
     fn task(name: &'static str, depth: usize) -> LiveTask {
-        let (state, age, spawned_at) = (TaskState::Running, Duration::ZERO, Location::caller());
-        LiveTask {
-            name,
-            id: None,
-            state,
-            age,
-            spawned_at,
-            parent: None,
-            depth,
-            service: None,
-            pool: None,
-            label: None,
-            waits: None,
-        }
+        LiveTask { depth, ..LiveTask::example(name, TaskState::Running) }
     }
 
     #[test]
@@ -379,22 +367,15 @@ mod tests {
     fn a_text_counts_omitted_entries() {
         let mut document = Document::now(Instant::now());
         let oldest = Duration::from_secs(2);
-        let alike = Alike {
-            depth: 1,
-            name: "alike",
-            count: 3,
-            below: 6,
-            oldest,
-            blocking: 2,
-            waits_at: None,
-        };
-        document.lines = vec![PageLine::More(alike)];
+        let alike =
+            Alike { name: "alike", count: 3, below: 6, oldest, blocking: 2, waits_at: None };
+        document.lines = vec![PageLine::More(alike, 1)];
         document.polling = vec![task("blocks", 0)];
         (document.polling_left_out, document.tasks_left_out, document.functions_left_out) =
             (4, 5, 6);
         let text = document.to_string();
         for said in [
-            "\n    … 3 more alike, with 6 below, 2 polling (blocks its worker), at most 2.0 s old\n",
+            "\n    … 3 × alike, with 6 below, 2 polling (block their workers), oldest 2.0 s\n",
             "\n  … and 4 more tasks that block their worker, left out\n",
             "\n  … and 5 more tasks, left out\n",
             "\n  … and 6 more functions, left out\n",

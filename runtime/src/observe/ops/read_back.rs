@@ -24,11 +24,12 @@ use crate::{
     observe::stats::TaskStats,
     panic::catch,
     panic::recent::RecentPanic,
+    registry::fold::Alike,
     registry::live::{LiveTask, ParentTask, TaskState},
     registry::name::{MOST_CHARACTERS, Name},
     registry::pool_status::PoolStatus,
     registry::snapshot::Tasks,
-    registry::tree::{Alike, PoolLine},
+    registry::tree::PoolLine,
 };
 use crate::{
     observe::ops::document::{Document, PageLine},
@@ -140,19 +141,7 @@ fn of_rust(escape: char) -> char {
 
 fn task(name: &'static str, state: TaskState) -> LiveTask {
     let parent = Some(ParentTask { name, id: None });
-    LiveTask {
-        name,
-        id: None,
-        state,
-        age: Duration::ZERO,
-        spawned_at: SPEC.place(),
-        parent,
-        depth: 0,
-        service: None,
-        pool: None,
-        label: None,
-        waits: None,
-    }
+    LiveTask { parent, ..LiveTask::example(name, state) }
 }
 
 /// With the name wherever there is one.
@@ -166,15 +155,10 @@ fn document(name: &'static str) -> Document {
     document.lines = vec![
         PageLine::Pool(PoolLine { name, tasks: 3 }),
         PageLine::Task(task(name, TaskState::Running), 0),
-        PageLine::More(Alike {
-            depth: 0,
-            name,
-            count: 3,
-            below: 0,
-            oldest: Duration::ZERO,
-            blocking: 0,
-            waits_at: None,
-        }),
+        PageLine::More(
+            Alike { name, count: 3, below: 0, oldest: Duration::ZERO, blocking: 0, waits_at: None },
+            0,
+        ),
     ];
     let mut function = TaskStats::of(&SPEC);
     function.name = name;
@@ -214,7 +198,7 @@ fn check_text(given: &str, text: &str) {
         (6, "  ", ": 1 of 2 slots in use, "),
         (9, "  ", " (pool): 3 tasks"),
         (10, "  ", ": running"),
-        (11, "  … 3 more ", ", at most "),
+        (11, "  … 3 × ", ", oldest "),
         (14, "  ", ": 0 running"),
         (17, " ago: ", ": "),
     ] {
@@ -272,7 +256,7 @@ fn check_report(given: &'static str) {
     let tree = Tasks(alike).to_string();
     let tree = lines(&tree, 12);
     assert!(tree[1..11].iter().all(|line| line.starts_with(&expected)), "{tree:?}");
-    assert!(tree[11].starts_with(&format!("… 3 more {expected}")), "{tree:?}");
+    assert!(tree[11].starts_with(&format!("… 3 × {expected}")), "{tree:?}");
 }
 
 #[test]

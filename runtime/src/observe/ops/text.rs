@@ -7,15 +7,9 @@ use crate::{
     observe::ops::message,
 };
 use crate::{
-    observe::stats::TaskStats,
-    outcome::Outcome,
-    registry::age::Age,
-    registry::live::LiveTask,
-    registry::pool_status::PoolStatus,
-    registry::services::ServiceStatus,
-    registry::tree::{Alike, PoolLine},
-    registry::waits::AtLine,
-    tuning::Bracketed,
+    observe::stats::TaskStats, outcome::Outcome, registry::age::Age, registry::live::LiveTask,
+    registry::pool_status::PoolStatus, registry::services::ServiceStatus, registry::tree::PoolLine,
+    registry::waits::AtLine, tuning::Bracketed,
 };
 
 impl fmt::Display for Document {
@@ -57,20 +51,10 @@ impl fmt::Display for Document {
                     writeln!(f, "  {} (pool): {tasks} task{plural}", Quoted(name))?;
                 }
                 PageLine::Task(task, depth) => write_task(f, *depth, task)?,
-                PageLine::More(Alike { depth, name, count, below, oldest, blocking, waits_at }) => {
-                    let indent = 2 * depth + 2;
-                    write!(f, "{:indent$}… {count} more {}", "", Quoted(name))?;
-                    if *below > 0 {
-                        write!(f, ", with {below} below")?;
-                    }
-                    if *blocking > 0 {
-                        write!(f, ", {blocking} polling (blocks its worker)")?;
-                    }
-                    write!(f, ", at most {} old", Age(*oldest))?;
-                    match waits_at {
-                        Some((file, line)) => writeln!(f, ", wait at {file}:{line}")?,
-                        None => writeln!(f)?,
-                    }
+                PageLine::More(alike, depth) => {
+                    write!(f, "{:indent$}… ", "", indent = 2 * depth + 2)?;
+                    alike.write(f, Quoted(alike.name))?;
+                    writeln!(f)?;
                 }
             }
         }
