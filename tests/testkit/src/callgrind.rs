@@ -58,6 +58,7 @@ pub fn count(arguments: &[String]) -> Option<Counted> {
     _ = fs::remove_file(&file);
     let stdout = under_callgrind(&program, &file, arguments)?;
     let written = fs::read_to_string(&file).expect("callgrind has written its counts");
+    _ = fs::remove_file(&file);
     let mut parts: Vec<Counts> = written.lines().filter_map(totals).collect();
     assert!(!parts.is_empty(), "callgrind has counted");
     parts.remove(0);
