@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use futures::stream;
+use testkit::callgrind::mark;
 use tokio::runtime::{Builder, Runtime};
 use tokio_supervised::{CancellationToken, Group, Pool, Results, TaskError, map, map_stream};
 
@@ -40,7 +41,9 @@ cases! {
     panic_caught: 256,
     group_spawn: 2048,
     group_spawn_token: 2048,
+    group_yields: 2048,
     pool_spawn: 2048,
+    pool_yields: 2048,
     map_ready: 8192,
     map_yields: 8192,
     map_token: 8192,
@@ -127,11 +130,29 @@ async fn group_spawn_token(token: CancellationToken, units: u64) {
     assert_eq!(group.join().await.expect("no task fails").len() as u64, units);
 }
 
+/// A task of a group whose body is pending once.
+async fn group_yields(token: CancellationToken, units: u64) {
+    let group = Group::new(&token).limit(64);
+    for n in 0..units {
+        group.spawn(|token| yielding(token, n)).await;
+    }
+    assert_eq!(group.join().await.expect("no task fails").len() as u64, units);
+}
+
 /// A task of a pool, from its spawn to its end.
 async fn pool_spawn(_: CancellationToken, units: u64) {
     let pool = Pool::new(64);
     for n in 0..units {
         pool.spawn(move |token| ready(token, n)).await.expect("the pool is open");
+    }
+    pool.drain(std::time::Duration::from_secs(600)).await.expect("no task is stuck");
+}
+
+/// The same, its body pending once.
+async fn pool_yields(_: CancellationToken, units: u64) {
+    let pool = Pool::new(64);
+    for n in 0..units {
+        pool.spawn(move |token| yielding(token, n)).await.expect("the pool is open");
     }
     pool.drain(std::time::Duration::from_secs(600)).await.expect("no task is stuck");
 }
@@ -200,14 +221,6 @@ async fn within_ready(token: CancellationToken, units: u64) {
     assert_eq!(within_deadline(&token, units).await.expect("no section fails"), units);
 }
 
-/// Marks the end of a part for callgrind: each has a separate count.
-pub(crate) const MARK: &str = "counted_from_here";
-
-#[inline(never)]
-fn counted_from_here() {
-    black_box(());
-}
-
 /// The counted parts of a case: its units once, then twice as many, then everything before the first unit of the
 /// next case.
 pub(crate) const PARTS: usize = 3;
@@ -221,10 +234,10 @@ pub(crate) fn run_all() {
     let runtime = runtime.expect("a runtime can be created");
     for case in ALL {
         (case.run)(&runtime, case.units);
-        counted_from_here();
+        mark();
         (case.run)(&runtime, case.units);
-        counted_from_here();
+        mark();
         (case.run)(&runtime, 2 * case.units);
-        counted_from_here();
+        mark();
     }
 }

@@ -1,21 +1,21 @@
-//! How many instructions one unit of work takes, compared with the last accepted count.
+//! How many instructions and locked operations one unit of work takes, compared with the last accepted counts.
 //!
 //! ```text
 //! cargo run --release -p supervised-instructions              compares with baseline.txt
 //! cargo run --release -p supervised-instructions -- --bless   rewrites it
 //! ```
 //!
-//! 1. A wall clock on a shared machine cannot resolve 5 %. Valgrind's callgrind counts the same instructions under
-//!    any load. Everything runs on one thread, so events have one order.
-//! 2. The program runs itself under callgrind once. Each case does its work for N units to warm up, then for N and
-//!    for 2 N; callgrind records the count at each call of [`cases::counted_from_here`]. The difference divided by
-//!    N is one unit: one-time work (a runtime, a group, its join) is in both.
+//! 1. Valgrind's callgrind counts the same under any load. Everything runs on one thread, so events have one order.
+//! 2. The program runs itself under callgrind once ([`testkit::callgrind`]). Each case does its work for N units to warm
+//!    up, then for N and for 2 N; each ends with a mark. The difference divided by N is one unit: one-time work (a
+//!    runtime, a group, its join) is in both.
 //! 3. Nothing else is needed. Gungraun (formerly iai-callgrind) starts valgrind for each case, and needs a second
 //!    program of exactly its own version, which takes longer to build than these cases take to run.
 //! 4. Valgrind's processor has no counter that `quanta` trusts, on any machine: the clock is that of the operating
 //!    system here, and is read twice a run.
 //! 5. The allocator does not depend on earlier allocations: with the system's allocator, the same spawn
-//!    takes 7 % more or less, depending on the heap.
+//!    takes 7 % more or less, depending on the heap. It takes a mutex: two locked operations an allocation, two a
+//!    deallocation.
 //! 6. Timed wake-ups (the watch of a map, a timer) may fall into a count or not. A case that seems too expensive is
 //!    counted again, up to [`COUNTS`] times, and the minimum is used. A real regression shows each time.
 //! 7. The cases `await_ready` differ in the lines of their `.await`s, whose cost has a limit.

@@ -5,13 +5,16 @@ use std::{
     fmt,
 };
 
-/// Tolerated difference of a count, in per cent.
+use crate::baseline::{Cost, Costs};
+
+/// Tolerated difference of instructions, in per cent.
 const TOLERANCE: f64 = 5.0;
 
-type Counts = BTreeMap<String, u64>;
+/// Tolerated difference of the locked operations of a unit. Rare events, such as a full queue, are a fraction of one.
+const LOCKED_TOLERANCE: f64 = 0.5;
 
 /// The verdict on a case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Same,
     /// An improvement: the baseline must be updated, since it is too loose otherwise.
@@ -21,25 +24,32 @@ enum Verdict {
     Unpaired,
 }
 
-fn judge(now: Option<u64>, accepted: Option<u64>) -> Verdict {
-    match change(now, accepted) {
-        None => Verdict::Unpaired,
-        Some(change) if change > TOLERANCE => Verdict::More,
-        Some(change) if change < -TOLERANCE => Verdict::Fewer,
-        Some(_) => Verdict::Same,
+/// More of one of the two outweighs fewer of the other.
+fn judge(now: Option<Cost>, accepted: Option<Cost>) -> Verdict {
+    let (Some(now), Some(accepted)) = (now, accepted) else { return Verdict::Unpaired };
+    let instructions = verdict(change(now, accepted), TOLERANCE);
+    let locked = verdict(now.locked - accepted.locked, LOCKED_TOLERANCE);
+    instructions.max(locked)
+}
+
+fn verdict(change: f64, tolerance: f64) -> Verdict {
+    match change {
+        change if change > tolerance => Verdict::More,
+        change if change < -tolerance => Verdict::Fewer,
+        _ => Verdict::Same,
     }
 }
 
-/// In per cent.
-fn change(now: Option<u64>, accepted: Option<u64>) -> Option<f64> {
-    let (now, accepted) = (now? as f64, accepted? as f64);
-    Some((now - accepted) / accepted * 100.0)
+/// Of the instructions, in per cent.
+fn change(now: Cost, accepted: Cost) -> f64 {
+    let (now, accepted) = (now.instructions as f64, accepted.instructions as f64);
+    (now - accepted) / accepted * 100.0
 }
 
-pub(crate) struct Comparison(BTreeMap<String, (Option<u64>, Option<u64>)>);
+pub(crate) struct Comparison(BTreeMap<String, (Option<Cost>, Option<Cost>)>);
 
 impl Comparison {
-    pub(crate) fn of(now: &Counts, accepted: &Counts) -> Self {
+    pub(crate) fn of(now: &Costs, accepted: &Costs) -> Self {
         let names: BTreeSet<&String> = now.keys().chain(accepted.keys()).collect();
         let pair = |name| (now.get(name).copied(), accepted.get(name).copied());
         Self(names.into_iter().map(|name| (name.clone(), pair(name))).collect())
@@ -56,8 +66,15 @@ impl Comparison {
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |count: Option<u64>| count.map_or("-".to_owned(), |count| count.to_string());
-        writeln!(f, "{:<20} {:>8} {:>8} {:>9}", "instructions", "now", "baseline", "change")?;
+        let [instructions, locked] = [
+            |cost: Option<Cost>| cost.map_or("-".to_owned(), |cost| cost.instructions.to_string()),
+            |cost: Option<Cost>| cost.map_or("-".to_owned(), |cost| format!("{:.2}", cost.locked)),
+        ];
+        writeln!(
+            f,
+            "{:<20} {:>12} {:>8} {:>9} {:>8} {:>8} {:>7}",
+            "of one unit", "instructions", "baseline", "change", "locked", "baseline", "change"
+        )?;
         for (name, (now, accepted)) in &self.0 {
             let note = match judge(*now, *accepted) {
                 Verdict::Same => "",
@@ -65,20 +82,27 @@ impl fmt::Display for Comparison {
                 Verdict::More => "  TOO MANY",
                 Verdict::Unpaired => "  NOT IN BOTH",
             };
-            let change = change(*now, *accepted).map(|change| format!("{change:+.1} %"));
-            let change = change.unwrap_or_default();
-            writeln!(f, "{name:<20} {:>8} {:>8} {change:>9}{note}", count(*now), count(*accepted))?;
+            let changes = now.zip(*accepted).map(|(now, accepted)| {
+                let of_locked = now.locked - accepted.locked;
+                (format!("{:+.1} %", change(now, accepted)), format!("{of_locked:+.2}"))
+            });
+            let (change, locked_change) = changes.unwrap_or_default();
+            writeln!(
+                f,
+                "{name:<20} {:>12} {:>8} {change:>9} {:>8} {:>8} {locked_change:>7}{note}",
+                instructions(*now),
+                instructions(*accepted),
+                locked(*now),
+                locked(*accepted),
+            )?;
         }
         if self.fails() {
             writeln!(
                 f,
-                "\nFAILED: a case takes over {TOLERANCE} % more, or has no pair. Accepted knowingly:"
+                "\nFAILED: a case takes over {TOLERANCE} % more instructions, over {LOCKED_TOLERANCE} more locked operations, or has no pair. Accepted knowingly:"
             )?;
         } else if self.has(Verdict::Fewer) {
-            writeln!(
-                f,
-                "\nover {TOLERANCE} % fewer; let the baseline follow, so that it stays so:"
-            )?;
+            writeln!(f, "\nfewer than the baseline; let it follow, so that it stays so:")?;
         } else {
             return Ok(());
         }
@@ -90,9 +114,13 @@ impl fmt::Display for Comparison {
 mod tests {
     use super::*;
 
+    fn cost(instructions: u64, locked: f64) -> Option<Cost> {
+        Some(Cost { instructions, locked })
+    }
+
     #[test]
     fn more_than_the_tolerance_fails_and_fewer_does_not() {
-        let of = |now| judge(Some(now), Some(1000));
+        let of = |now| judge(cost(now, 2.0), cost(1000, 2.0));
         assert_eq!(
             [950, 949, 1000, 1050, 1051].map(of),
             [Verdict::Same, Verdict::Fewer, Verdict::Same, Verdict::Same, Verdict::More]
@@ -100,9 +128,26 @@ mod tests {
     }
 
     #[test]
+    fn more_locked_operations_fail_and_fewer_do_not() {
+        let of = |now| judge(cost(1000, now), cost(1000, 2.0));
+        assert_eq!(
+            [1.4, 1.5, 2.5, 2.6].map(of),
+            [Verdict::Fewer, Verdict::Same, Verdict::Same, Verdict::More]
+        );
+    }
+
+    #[test]
+    fn more_of_one_count_outweighs_fewer_of_the_other() {
+        assert_eq!(judge(cost(100, 3.0), cost(1000, 2.0)), Verdict::More);
+        assert_eq!(judge(cost(2000, 0.0), cost(1000, 2.0)), Verdict::More);
+    }
+
+    #[test]
     fn a_case_without_a_baseline_and_one_that_is_gone_fail() {
-        let (one, two) = (Counts::from([("one".into(), 1)]), Counts::from([("two".into(), 1)]));
-        assert!(Comparison::of(&one, &Counts::new()).fails());
+        let costs =
+            |name: &str| Costs::from([(name.to_owned(), Cost { instructions: 1, locked: 1.0 })]);
+        let (one, two) = (costs("one"), costs("two"));
+        assert!(Comparison::of(&one, &Costs::new()).fails());
         assert!(Comparison::of(&one, &two).fails());
         assert!(!Comparison::of(&one, &one).fails());
     }

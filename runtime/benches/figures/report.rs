@@ -1,21 +1,53 @@
 //! The lines of the report: a cost and what its guarantees lack, a ratio and its goal.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
-use crate::spread::Spread;
+use crate::{
+    counts::Counts,
+    spread::{Ratio, Spread},
+};
 
-/// The goals that have been reported so far.
-static VERDICTS: Mutex<Vec<(String, bool)>> = Mutex::new(Vec::new());
+/// What has been reported so far.
+static VERDICTS: Mutex<Vec<(String, Verdict)>> = Mutex::new(Vec::new());
 
-/// Begins a row of the design's table of figures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Met,
+    NotMet,
+    /// It needs a tool that is not there.
+    Unknown,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Met => "met",
+            Self::NotMet => "NOT MET",
+            Self::Unknown => "NOT COUNTED",
+        })
+    }
+}
+
+/// Begins a row of the table of `docs/PERFORMANCE.md`.
 pub(crate) fn row(number: u32, what: &str) {
     println!("\n{number}  {what}");
 }
 
 /// A cost, for orientation, and which guarantees it comes without: `""` for none.
-pub(crate) fn nanos(what: &str, nanos: &Spread, lacks: &str) {
+pub(crate) fn nanos(what: &str, nanos: &Spread, counts: Option<Counts>, lacks: &str) {
     let lacks = if lacks.is_empty() { String::new() } else { format!("no {lacks}") };
-    println!("    {what:<62} {:>9.1} ns {:<22} {lacks}", nanos.median, nanos.shown(1));
+    let counts = counts.map(|Counts { instructions, locked }| {
+        format!("{instructions:>7.0} instructions {locked:>6.1} locked ")
+    });
+    println!(
+        "    {what:<62} {:>9.1} ns {:<22} {}{lacks}",
+        nanos.median,
+        nanos.shown(1),
+        counts.unwrap_or_default()
+    );
 }
 
 /// A number of bytes, for orientation.
@@ -24,54 +56,68 @@ pub(crate) fn bytes(what: &str, bytes: f64) {
 }
 
 /// The goal of a figure.
+#[derive(Clone, Copy)]
 pub(crate) enum Goal {
-    AtMost { goal: f64, aim: f64 },
+    AtMost(f64),
     Below(f64),
 }
 
 impl Goal {
-    pub(crate) const fn at_most(goal: f64) -> Self {
-        Self::AtMost { goal, aim: goal }
-    }
-
-    fn is_met_by(&self, value: f64) -> bool {
+    fn is_met_by(self, value: f64) -> bool {
         match self {
-            Self::AtMost { goal, .. } => value <= *goal,
-            Self::Below(limit) => value < *limit,
+            Self::AtMost(goal) => value <= goal,
+            Self::Below(limit) => value < limit,
         }
     }
+}
 
-    fn shown(&self) -> String {
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AtMost { goal, aim } if goal == aim => format!("<= {goal}"),
-            Self::AtMost { goal, aim } => format!("<= {goal}, aim {aim}"),
-            Self::Below(limit) => format!("< {limit}"),
+            Self::AtMost(goal) => write!(f, "<= {goal}"),
+            Self::Below(limit) => write!(f, "< {limit}"),
         }
     }
 }
 
 /// A ratio, for orientation.
-pub(crate) fn ratio_alone(what: &str, ratio: &Spread) {
-    println!("    {what:<62} {:>9.3}    {}", ratio.median, ratio.shown(3));
+pub(crate) fn ratio_alone(what: &str, ratio: &Ratio) {
+    println!("    {what:<62} {}", shown(ratio).trim_end());
 }
 
-/// A ratio and its goal.
-pub(crate) fn ratio(what: &str, ratio: &Spread, goal: &Goal) {
-    let met = goal.is_met_by(ratio.median);
-    let value = format!("{:>9.3}    {:<22}", ratio.median, ratio.shown(3));
-    verdict(what, &value, met, goal);
+/// A ratio and its goal, which is one of the time.
+pub(crate) fn ratio(what: &str, ratio: &Ratio, goal: Goal) {
+    verdict(what, &shown(ratio), Some(ratio.time.median), goal);
 }
 
-/// A number that can be counted and its goal.
-pub(crate) fn count(what: &str, count: usize, goal: &Goal) {
-    let met = goal.is_met_by(count as f64);
-    verdict(what, &format!("{count:>9}    {:<22}", ""), met, goal);
+fn shown(Ratio { time, counts }: &Ratio) -> String {
+    let counts = counts.map(|Counts { instructions, locked }| match locked.is_finite() {
+        true => format!("instructions {instructions:.2}, locked {locked:.2} "),
+        false => format!("instructions {instructions:.2} "),
+    });
+    format!("{:>9.3}    {:<22} {}", time.median, time.shown(3), counts.unwrap_or_default())
 }
 
-fn verdict(what: &str, value: &str, met: bool, goal: &Goal) {
-    let said = if met { "met" } else { "NOT MET" };
-    println!("  * {what:<62} {value} goal {}: {said}", goal.shown());
-    VERDICTS.lock().unwrap_or_else(PoisonError::into_inner).push((what.to_owned(), met));
+/// A number that is the same each time, and its goal; `None` if nothing could count it.
+pub(crate) fn count(what: &str, count: Option<f64>, goal: Goal) {
+    let value = count.map_or("-".to_owned(), |count| format!("{count:.0}"));
+    verdict(what, &format!("{value:>9}    {:<22} ", ""), count, goal);
+}
+
+/// A duration and its goal, in the same unit.
+pub(crate) fn duration(what: &str, duration: &Spread, unit: &str, goal: Goal) {
+    let value = format!("{:>9.2} {unit} {:<22} ", duration.median, duration.shown(2));
+    verdict(what, &value, Some(duration.median), goal);
+}
+
+fn verdict(what: &str, shown: &str, value: Option<f64>, goal: Goal) {
+    let verdict = match value.map(|value| goal.is_met_by(value)) {
+        Some(true) => Verdict::Met,
+        Some(false) => Verdict::NotMet,
+        None => Verdict::Unknown,
+    };
+    println!("  * {what:<62} {shown}goal {goal}: {verdict}");
+    VERDICTS.lock().unwrap_or_else(PoisonError::into_inner).push((what.to_owned(), verdict));
 }
 
 /// How many goals are met, and which are not.
@@ -80,9 +126,9 @@ pub(crate) fn summary() {
     if verdicts.is_empty() {
         return;
     }
-    let met = verdicts.iter().filter(|(_, met)| *met).count();
+    let met = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Met).count();
     println!("\n{met} of {} goals met", verdicts.len());
-    for (what, _) in verdicts.iter().filter(|(_, met)| !met) {
-        println!("  NOT MET: {what}");
+    for (what, verdict) in verdicts.iter().filter(|(_, verdict)| *verdict != Verdict::Met) {
+        println!("  {verdict}: {what}");
     }
 }

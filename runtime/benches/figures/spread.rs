@@ -1,5 +1,7 @@
 //! The middle of some values, and where most of them are.
 
+use crate::counts::Counts;
+
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) p10: f64,
@@ -24,5 +26,18 @@ impl Spread {
             return String::new();
         }
         format!("({:.decimals$} .. {:.decimals$})", self.p10, self.p90)
+    }
+}
+
+/// How many times one contender's price is that of another.
+pub(crate) struct Ratio {
+    pub(crate) time: Spread,
+    pub(crate) counts: Option<Counts>,
+}
+
+impl Ratio {
+    /// Of values that do not vary between reads, and are no times.
+    pub(crate) fn exactly(value: f64) -> Self {
+        Self { time: Spread::exactly(value), counts: None }
     }
 }

@@ -81,7 +81,8 @@ pub(crate) fn run(settings: &Settings) {
             }),
         ]
     });
-    print(&contest::hold(contenders.collect(), settings.rounds, calls));
+    let contenders = contenders.collect();
+    print(&contest::hold(settings, "threads", contenders, settings.rounds, calls));
 }
 
 fn print(times: &Times) {
@@ -99,6 +100,6 @@ fn print(times: &Times) {
     report::ratio(
         "slower on many threads than what shares nothing",
         &times.ratio_of_ratios([many, one], [alone_many, alone_one]),
-        &Goal::at_most(1.2),
+        Goal::AtMost(1.2),
     );
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 #![allow(clippy::disallowed_methods, reason = "helpers run beside the tasks under test")]
 
+pub mod callgrind;
 pub mod counters;
 pub mod ends;
 #[cfg(feature = "events")]

@@ -77,3 +77,30 @@ where
         None => Ok(results.into_iter().flatten().collect()),
     }
 }
+
+/// A task for each item in a `JoinSet`, bounded by a semaphore. Results in the order in which they end.
+pub(super) async fn join_set<F>(items: u64, work: impl Fn(u64) -> F) -> Vec<u64>
+where
+    F: Future<Output = Result<u64, TaskError>> + Send + 'static,
+{
+    let permits = Arc::new(Semaphore::new(LIMIT));
+    let mut tasks = JoinSet::new();
+    let mut results = Vec::new();
+    let mut keep = |joined: Result<_, JoinError>| results.extend(joined.ok().and_then(Result::ok));
+    for item in 0..items {
+        let permit = permits.clone().acquire_owned().await;
+        while let Some(joined) = tasks.try_join_next() {
+            keep(joined);
+        }
+        let run = work(item);
+        tasks.spawn(async move {
+            let ended = run.await;
+            drop(permit);
+            ended
+        });
+    }
+    while let Some(joined) = tasks.join_next().await {
+        keep(joined);
+    }
+    results
+}

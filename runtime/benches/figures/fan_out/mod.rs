@@ -62,14 +62,15 @@ pub(crate) fn run(settings: &Settings) {
             settings.items
         ),
     );
-    let times = hold(settings, ready, supervised_ready);
-    print("ready", &times, &Goal::AtMost { goal: 0.08, aim: 0.06 });
-    let times = hold(settings, yielding, supervised_yielding);
-    print("each yields once", &times, &Goal::AtMost { goal: 0.25, aim: 0.2 });
+    let times = hold(settings, "fan-out, ready", ready, supervised_ready);
+    print("ready", &times, [0.08, 0.8]);
+    let times = hold(settings, "fan-out, yields", yielding, supervised_yielding);
+    print("each yields once", &times, [0.2, 0.7]);
 }
 
 fn hold<F, S>(
     settings: &Settings,
+    contest: &str,
     work: fn(u64) -> F,
     supervised: fn(CancellationToken, u64) -> S,
 ) -> Times
@@ -113,6 +114,14 @@ where
         Contender::new("hand", "metrics, name, backtrace", || {
             look_at(round(runtime, by_hand::by_hand(token.clone(), items, work)), items);
         }),
+        Contender::new(
+            "JoinSet",
+            "token, end at a failure, metrics, results in their order",
+            || {
+                let results = round(runtime, by_hand::join_set(items, work));
+                assert_eq!(results.len() as u64, items);
+            },
+        ),
         Contender::new("buffered", "token, panics, metrics, second core", || {
             look_at(round(runtime, combinators::buffered(items, work)), items);
         }),
@@ -131,36 +140,43 @@ where
             round(runtime, combinators::co_stream(items, work)).expect("no item fails");
         }),
     ];
-    contest::hold(contenders, settings.rounds, items)
+    contest::hold(settings, contest, contenders, settings.rounds, items)
 }
 
-fn print(items: &str, times: &Times, goal: &Goal) {
+/// `goals` are of the ratios to by hand and to `buffered`.
+fn print(items: &str, times: &Times, goals: [f64; 2]) {
     times.print("ours", &format!("{items}: map"));
     times.print("results", &format!("{items}: map_stream, results"));
     times.print("of_iter", &format!("{items}: map, results"));
     times.print("unordered", &format!("{items}: map_stream, unordered"));
     times.print("hand", &format!("{items}: JoinSet + Semaphore + token + catch_unwind"));
+    times.print("JoinSet", &format!("{items}: JoinSet + Semaphore alone"));
     times.print("buffered", &format!("{items}: futures buffered"));
     times.print("unordered_fut", &format!("{items}: futures buffer_unordered"));
     times.print("for_each", &format!("{items}: futures for_each_concurrent"));
     times.print("co", &format!("{items}: futures-concurrency ConcurrentStream"));
-    report::ratio(&format!("{items}: map to by hand"), &times.ratio("ours", "hand"), goal);
-    report::ratio(
-        &format!("{items}: map to futures buffered"),
-        &times.ratio("ours", "buffered"),
-        &Goal::Below(1.0),
-    );
-    for (of, reference, goal) in [
-        ("results", "ours", 1.1),
-        ("of_iter", "ours", 1.1),
-        ("unordered", "ours", 1.1),
-        ("results", "buffered", 1.0),
-        ("unordered", "unordered_fut", 1.0),
+    for ((what, reference), goal) in
+        [("by hand", "hand"), ("futures buffered", "buffered")].into_iter().zip(goals)
+    {
+        let ratio = times.ratio("ours", reference);
+        report::ratio(&format!("{items}: map to {what}"), &ratio, Goal::AtMost(goal));
+    }
+    for (what, reference) in [
+        ("JoinSet + Semaphore alone", "JoinSet"),
+        ("futures buffer_unordered", "unordered_fut"),
+        ("futures for_each_concurrent", "for_each"),
+        ("futures-concurrency ConcurrentStream", "co"),
     ] {
-        report::ratio(
-            &format!("{items}: {of} to {reference}"),
-            &times.ratio(of, reference),
-            &Goal::Below(goal),
-        );
+        report::ratio_alone(&format!("{items}: map to {what}"), &times.ratio("ours", reference));
+    }
+    for (what, of, reference, goal) in [
+        ("map_stream, results, to map", "results", "ours", 1.1),
+        ("map, results, to map", "of_iter", "ours", 1.1),
+        ("map_stream, unordered, to map", "unordered", "ours", 1.1),
+        ("map_stream, results, to futures buffered", "results", "buffered", 1.0),
+        ("map_stream, unordered, to buffer_unordered", "unordered", "unordered_fut", 1.0),
+    ] {
+        let ratio = times.ratio(of, reference);
+        report::ratio(&format!("{items}: {what}"), &ratio, Goal::Below(goal));
     }
 }

@@ -1,12 +1,10 @@
 //! A bounded, cancellable call whose panics are caught, as one writes it.
 
-use std::{hint::black_box, panic::AssertUnwindSafe, time::Instant};
+use std::{future::Future, hint::black_box, panic::AssertUnwindSafe, time::Instant};
 
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
-use tokio_supervised::CancellationToken;
-
-use super::bare;
+use tokio_supervised::{CancellationToken, TaskError};
 
 /// Why a run by hand gave nothing.
 #[derive(Debug)]
@@ -20,17 +18,20 @@ pub(super) enum Failure {
 pub(super) async fn bounded(
     permits: &Semaphore,
     token: &CancellationToken,
-    n: u64,
+    body: impl Future<Output = Result<u64, TaskError>>,
 ) -> Result<u64, Failure> {
     let permit = permits.acquire().await.map_err(|_| Failure::Cancelled)?;
-    let ended = unbounded(token, n).await;
+    let ended = unbounded(token, body).await;
     drop(permit);
     ended
 }
 
-pub(super) async fn unbounded(token: &CancellationToken, n: u64) -> Result<u64, Failure> {
+pub(super) async fn unbounded(
+    token: &CancellationToken,
+    body: impl Future<Output = Result<u64, TaskError>>,
+) -> Result<u64, Failure> {
     let begin = Instant::now();
-    let run = AssertUnwindSafe(bare(n)).catch_unwind();
+    let run = AssertUnwindSafe(body).catch_unwind();
     let ended = token.run_until_cancelled(run).await;
     // Where a program would add it to a histogram.
     black_box(begin.elapsed());

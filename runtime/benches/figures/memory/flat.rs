@@ -13,7 +13,7 @@ use crate::{
     bytes::{self, Watch},
     report::{self, Goal},
     settings::Settings,
-    spread::Spread,
+    spread::Ratio,
 };
 
 const LIMIT: usize = 64;
@@ -97,8 +97,8 @@ fn compare<F: Future<Output = Vec<f64>>>(
     assert!(of_few > 1024.0 && of_many > 1024.0, "less than a page at once is no measurement");
     report::bytes(&format!("{what}: {FEW} items"), of_few);
     report::bytes(&format!("{what}: {many} items"), of_many);
-    let ratio = Spread::exactly(of_many / of_few);
-    report::ratio(&format!("{what}: many to few"), &ratio, &Goal::at_most(1.05));
+    let ratio = Ratio::exactly(of_many / of_few);
+    report::ratio(&format!("{what}: many to few"), &ratio, Goal::AtMost(1.05));
 }
 
 fn middle(mut peaks: Vec<f64>) -> f64 {

@@ -12,7 +12,7 @@ use crate::{
     bytes::Watch,
     report::{self, Goal},
     settings::Settings,
-    spread::Spread,
+    spread::Ratio,
 };
 
 async fn hold(gate: Arc<Gate>) -> Result<(), TaskError> {
@@ -93,7 +93,7 @@ pub(crate) fn run(settings: &Settings) {
     let ours = [("Group", runtime.block_on(in_a_group())), ("Pool", runtime.block_on(in_a_pool()))];
     for (scope, bytes) in ours {
         report::bytes(scope, bytes);
-        let ratio = Spread::exactly(bytes / of_bare);
-        report::ratio(&format!("{scope} to tokio::spawn"), &ratio, &Goal::at_most(1.25));
+        let ratio = Ratio::exactly(bytes / of_bare);
+        report::ratio(&format!("{scope} to tokio::spawn"), &ratio, Goal::AtMost(1.25));
     }
 }

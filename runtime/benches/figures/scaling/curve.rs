@@ -31,12 +31,12 @@ pub(super) fn draw<'a>(
             Contender::new("first", "", &mut first_round),
             Contender::new("this", "", &mut round),
         ];
-        let times = contest::hold(contenders, settings.rounds, units);
+        let times = contest::hold(settings, what, contenders, settings.rounds, units);
         if !first_is_printed {
             print(*first, &times.nanos("first"), &Spread::exactly(1.0), "");
             first_is_printed = true;
         }
-        let ratio = times.ratio("this", "first");
+        let ratio = times.ratio("this", "first").time;
         let word = match ratio.median > FLAT {
             false => "flat",
             true if ratio.p10 > FLAT => "grows",

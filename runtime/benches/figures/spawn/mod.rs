@@ -21,9 +21,10 @@ use crate::{
 const LIMIT: usize = 64;
 
 /// The spawned body, without supervision and with it.
-#[derive(Clone, Copy)]
 struct Work<F, S> {
     what: &'static str,
+    /// Of the ratio to by hand.
+    goal: f64,
     plain: fn() -> F,
     supervised: fn(CancellationToken) -> S,
 }
@@ -40,30 +41,30 @@ pub(crate) fn run(settings: &Settings) {
     let runtime = &settings.all_cores();
     report::row(4, &format!("{} spawns of a future with ten states", settings.tasks));
     let (plain, supervised) = (ten_states::at_once, ten_states::supervised_at_once);
-    in_groups_and_pools(settings, runtime, Work { what: "ten awaits, ready", plain, supervised });
+    let ready = Work { what: "ten awaits, ready", goal: 0.95, plain, supervised };
+    in_groups_and_pools(settings, runtime, &ready);
     let (plain, supervised) = (ten_states::yielding, ten_states::supervised_yielding);
-    in_groups_and_pools(
-        settings,
-        runtime,
-        Work { what: "ten awaits, yielding", plain, supervised },
-    );
-    let (plain, supervised) = (ten_states::at_once, ten_states::supervised_at_once);
-    beside_supervisors(settings, runtime, Work { what: "ten awaits, ready", plain, supervised });
+    let yielding = Work { what: "ten awaits, yielding", goal: 1.0, plain, supervised };
+    in_groups_and_pools(settings, runtime, &yielding);
+    beside_supervisors(settings, runtime, &ready);
 }
 
-fn in_groups_and_pools<F, S>(settings: &Settings, runtime: &Runtime, work: Work<F, S>)
+fn in_groups_and_pools<F, S>(settings: &Settings, runtime: &Runtime, work: &Work<F, S>)
 where
     F: Future<Output = Result<(), TaskError>> + Send + 'static,
     S: SupervisedFuture<Value = (), Error = TaskError> + Send + 'static,
 {
     let token = &CancellationToken::new();
-    let (tasks, Work { what, plain, supervised }) = (settings.tasks, work);
+    let (tasks, &Work { what, goal, plain, supervised }) = (settings.tasks, work);
     // A pool always has a limit: one that is never reached stands beside a group that has none.
     for (limit, bound) in [(Some(LIMIT), "limit 64"), (None, "no limit")] {
         let slots = limit.unwrap_or(tasks as usize);
         let contenders = vec![
-            Contender::new("tokio::spawn", "token, panics, bound, metrics, failure", || {
-                round(runtime, alone::spawned(tasks, plain));
+            Contender::new("TaskTracker", "token, panics, bound, metrics, failure", || {
+                round(runtime, alone::in_a_tracker(tasks, plain));
+            }),
+            Contender::new("JoinSet", "token, bound, metrics, end at a failure", || {
+                round(runtime, alone::in_a_join_set(tasks, plain));
             }),
             Contender::new("Group", "", || {
                 let group = supervised::group(token.clone(), limit, tasks, supervised);
@@ -84,31 +85,36 @@ where
                 },
             ),
         ];
-        let times = contest::hold(contenders, settings.rounds, tasks);
+        let contest = format!("spawn, {what}, {bound}");
+        let times = contest::hold(settings, &contest, contenders, settings.rounds, tasks);
         for (ours, by_hand) in [("Group", "group by hand"), ("Pool", "pool by hand")] {
             let line = |rest: &str| format!("{what}, {bound}: {rest}");
             times.print(ours, &line(ours));
             times.print(by_hand, &line(by_hand));
             let ratio = times.ratio(ours, by_hand);
-            report::ratio(&line(&format!("{ours} to by hand")), &ratio, &Goal::at_most(0.8));
+            report::ratio(&line(&format!("{ours} to by hand")), &ratio, Goal::AtMost(goal));
         }
         if limit.is_none() {
-            let alone = |rest| format!("{what}, {bound}: tokio::spawn alone{rest}");
-            times.print("tokio::spawn", &alone(""));
-            let ratio = times.ratio("tokio::spawn", "group by hand");
-            report::ratio_alone(&alone(" to group by hand"), &ratio);
+            for peer in ["TaskTracker", "JoinSet"] {
+                let line = |rest| format!("{what}, {bound}: {rest}");
+                times.print(peer, &line(format!("{peer} alone")));
+                for (name, reference) in [("Group", peer), (peer, "group by hand")] {
+                    let ratio = times.ratio(name, reference);
+                    report::ratio_alone(&line(format!("{name} to {reference}")), &ratio);
+                }
+            }
         }
     }
 }
 
 /// For orientation: neither has a limit, so neither has the group here.
-fn beside_supervisors<F, S>(settings: &Settings, runtime: &Runtime, work: Work<F, S>)
+fn beside_supervisors<F, S>(settings: &Settings, runtime: &Runtime, work: &Work<F, S>)
 where
     F: Future<Output = Result<(), TaskError>> + Send + 'static,
     S: SupervisedFuture<Value = (), Error = TaskError> + Send + 'static,
 {
     let token = &CancellationToken::new();
-    let (tasks, Work { what, plain, supervised }) = (settings.tasks / 20, work);
+    let (tasks, &Work { what, plain, supervised, .. }) = (settings.tasks / 20, work);
     let contenders = vec![
         Contender::new("Group", "bound (none asked for)", || {
             let group = supervised::group(token.clone(), None, tasks, supervised);
@@ -125,7 +131,7 @@ where
             },
         ),
     ];
-    let times = contest::hold(contenders, settings.rounds, tasks);
+    let times = contest::hold(settings, "supervisors", contenders, settings.rounds, tasks);
     println!("    of {tasks} spawns, beside supervisors for services:");
     for name in ["Group", "task-supervisor", "tokio-graceful-shutdown"] {
         times.print(name, &format!("{what}: {name}"));
