@@ -45,7 +45,7 @@ use verdict::Comparison;
 const MOST_OF_A_LINE: f64 = 6.0;
 
 fn of_a_line(now: &Baseline) -> f64 {
-    let count = |case: &str| now.counts.get(case).copied().unwrap_or_default() as f64;
+    let count = |case: &str| now.counts.get(case).map_or(0, |cost| cost.instructions) as f64;
     (count("await_ready") - count("await_ready_unmarked")) / work::AWAITS as f64
 }
 
