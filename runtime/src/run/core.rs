@@ -8,7 +8,7 @@
 //!
 //! `tests/spec/behaviour/limit.rs` checks it.
 
-use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{any::Any, cell::Cell, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
@@ -71,6 +71,26 @@ pin_project! {
         pub(super) uncancelled: CancelEpoch,
         #[pin]
         pub(super) watch: Watch,
+    }
+}
+
+std::thread_local! {
+    /// The state of a run that has ended on this thread, as good as new: most runs that are pending need no allocation.
+    static SPARE: Cell<Option<Pin<Box<ColdState>>>> = const { Cell::new(None) };
+}
+
+impl ColdState {
+    #[inline]
+    fn new_or_spare() -> Pin<Box<Self>> {
+        // `Err`: the thread is ending.
+        SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default()
+    }
+
+    /// Drops what the run has stored, and keeps the allocation.
+    #[inline(never)]
+    fn recycle(mut this: Pin<Box<Self>>) {
+        this.set(Self::default());
+        _ = SPARE.try_with(|spare| spare.set(Some(this)));
     }
 }
 
@@ -227,7 +247,7 @@ impl Core {
     }
 
     pub(super) fn cold_mut(&mut self) -> ColdStateProjected<'_> {
-        self.cold.get_or_insert_with(|| Box::pin(ColdState::default())).as_mut().project()
+        self.cold.get_or_insert_with(ColdState::new_or_spare).as_mut().project()
     }
 
     #[inline]
@@ -378,7 +398,7 @@ impl Core {
         }
         if self.cold.is_some() {
             lines::ended(self.address());
-            self.cold = None;
+            self.cold.take().into_iter().for_each(ColdState::recycle);
         }
     }
 
