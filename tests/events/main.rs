@@ -424,7 +424,7 @@ async fn a_pool_that_is_dropped_with_many_tasks_names_10_of_them() {
     }
 
     let events = listen();
-    let pool = Pool::new(76);
+    let pool = Pool::new(76).name("events: named");
     for _ in 0..76 {
         pool.spawn(wait).await.unwrap();
     }
@@ -435,6 +435,9 @@ async fn a_pool_that_is_dropped_with_many_tasks_names_10_of_them() {
     let list = &event.fields["unfinished"];
     assert_eq!(list.matches("events: of many (task ").count(), 10, "{list}");
     assert!(list.contains("; … 66 × events: of many, oldest "), "{list}");
+    assert_eq!(event.fields["pool"], "events: named");
+    let message = &event.fields["message"];
+    assert!(message.starts_with("the pool `events: named` created at "), "{message}");
 }
 
 #[tokio::test(start_paused = true)]

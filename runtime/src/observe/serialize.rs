@@ -176,12 +176,13 @@ impl Serialize for Buckets<'_> {
     }
 }
 
-/// `{"task", "id", "message", "location", "at_unix_seconds", "backtrace"}`; the backtrace is symbolised.
+/// `{"task", "label", "id", "message", "location", "at_unix_seconds", "backtrace"}`; the backtrace is symbolised.
 impl Serialize for RecentPanic {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let at = self.at().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut object = serializer.serialize_struct("RecentPanic", 6)?;
+        let mut object = serializer.serialize_struct("RecentPanic", 7)?;
         object.serialize_field("task", self.task())?;
+        object.serialize_field("label", &self.label())?;
         object.serialize_field("id", &self.id().map(Text))?;
         object.serialize_field("message", self.message())?;
         object.serialize_field("location", &self.location().map(Text))?;

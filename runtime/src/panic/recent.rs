@@ -24,6 +24,7 @@ static PANICS: Mutex<VecDeque<RecentPanic>> = Mutex::new(VecDeque::new());
 #[derive(Clone)]
 pub struct RecentPanic {
     task: &'static str,
+    label: Option<Box<str>>,
     id: Option<Id>,
     message: Arc<str>,
     at: SystemTime,
@@ -34,6 +35,7 @@ impl RecentPanic {
     pub(crate) fn now(panic: &Panic) -> Self {
         Self {
             task: panic.task(),
+            label: panic.label().map(Box::from),
             id: tokio::task::try_id(),
             message: panic.shared_message(),
             at: SystemTime::now(),
@@ -45,6 +47,12 @@ impl RecentPanic {
     #[must_use]
     pub fn task(&self) -> &'static str {
         self.task
+    }
+
+    /// The text that [`Supervised::label`](crate::Supervised::label) gave the call that panicked.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
     }
 
     /// The tokio task in which it was caught, if it was in one.
@@ -84,6 +92,7 @@ impl fmt::Debug for RecentPanic {
         f.debug_struct("RecentPanic")
             .field("task", &self.task)
             .field("message", &self.message)
+            .field("label", &self.label)
             .field("location", &self.location())
             .field("at", &self.at)
             .finish_non_exhaustive()

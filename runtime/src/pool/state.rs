@@ -363,6 +363,10 @@ impl PoolState {
         state.not_finished.add(record, UnfinishedReason::PollPanicked, is_closed);
     }
 
+    fn title(&self) -> events::PoolTitle {
+        events::PoolTitle { name: self.options.name(), place: self.place }
+    }
+
     /// Logs the tasks that did not finish.
     pub(crate) fn log(&self, unlogged: Option<Unlogged>) {
         let Some(Unlogged { tasks, more }) = unlogged else { return };
@@ -370,13 +374,13 @@ impl PoolState {
         let (drained, dropped) = (state.drains.has_started, state.dropped);
         drop(state);
         if dropped && !drained {
-            return events::pool_dropped(tasks.len(), &left(&tasks), self.place);
+            return events::pool_dropped(tasks.len(), &left(&tasks), self.title());
         }
         let Lines { count, unfinished, cut } = Lines::of(&tasks, more);
         if drained {
-            events::not_drained(count, &unfinished, &cut, self.place);
+            events::not_drained(count, &unfinished, &cut, self.title());
         } else {
-            events::pool_tasks_lost(count, &cut, self.place);
+            events::pool_tasks_lost(count, &cut, self.title());
         }
     }
 
@@ -433,7 +437,7 @@ impl PoolState {
             });
             let tasks: Vec<_> = tasks.collect();
             self.tasks.abort();
-            events::pool_dropped(tasks.len(), &left(&tasks), self.place);
+            events::pool_dropped(tasks.len(), &left(&tasks), self.title());
         }
     }
 
@@ -505,7 +509,7 @@ impl PoolState {
         drop(state);
         drop((replaced, spares));
         if !logged {
-            events::pool_cancelled_by_another(self.place);
+            events::pool_cancelled_by_another(self.title());
         }
     }
 
@@ -520,7 +524,7 @@ impl PoolState {
         state.tokens.logged |= logs;
         drop(state);
         if logs {
-            events::pool_cancelled_by_another(self.place);
+            events::pool_cancelled_by_another(self.title());
         }
     }
 }

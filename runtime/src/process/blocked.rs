@@ -131,7 +131,7 @@ fn since(before: Option<Times>, now: Option<Times>) -> Option<Times> {
     Some(now?.since(before?))
 }
 
-/// A poll is reported at most a quarter of the limit late.
+/// A poll is reported at most a quarter of the limit late; twice that if its thread has just slept, and runs or waits again.
 fn pause(limit: Duration) -> Duration {
     (limit / 4).clamp(Duration::from_millis(5), Duration::from_millis(250))
 }

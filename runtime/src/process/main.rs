@@ -247,8 +247,9 @@ impl<'a> Main<'a> {
     /// nothing is reported. Default: 1 s.
     ///
     /// Each such poll is counted in [`TaskStats::slow_polls`](crate::TaskStats::slow_polls). The report comes at most a
-    /// quarter of `limit` late, or 250 ms. Time in which the process was stopped, or in which the thread waited for a
-    /// processor, does not count. A poll inside `tokio::task::block_in_place` is reported too.
+    /// quarter of `limit` late, or 250 ms; twice that if the machine is busy. Time in which the process was stopped, or in
+    /// which the thread waited for a processor, does not count. A poll inside `tokio::task::block_in_place` is reported
+    /// too.
     ///
     /// # Panics
     ///

@@ -467,27 +467,44 @@ pub(crate) fn pool_task_failed(level: Level, title: &TaskTitle<'_>, outcome: Out
     });
 }
 
+/// A pool in an event.
+#[derive(Clone, Copy)]
+pub(crate) struct PoolTitle {
+    pub(crate) name: Option<&'static str>,
+    pub(crate) place: &'static Location<'static>,
+}
+
+/// ``pool `saves` created at src/main.rs:12:9``
+impl fmt::Display for PoolTitle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            Some(name) => write!(f, "pool `{name}` created at {}", self.place),
+            None => write!(f, "pool created at {}", self.place),
+        }
+    }
+}
+
 /// `WARN`: a pool was drained, and some of its tasks did not finish. The lists name them.
 #[cold]
-pub(crate) fn not_drained(tasks: usize, unfinished: &str, cut: &str, place: &Location<'_>) {
+pub(crate) fn not_drained(tasks: usize, unfinished: &str, cut: &str, pool: PoolTitle) {
     let [unfinished, cut] = [unfinished, cut].map(|list| (!list.is_empty()).then_some(list));
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "tasks" = tasks, "unfinished" = unfinished, "cut" = cut },
-            "the pool created at {place} was drained, but {tasks} of its tasks did not finish"
+            { "pool" = pool.name, "tasks" = tasks, "unfinished" = unfinished, "cut" = cut },
+            "the {pool} was drained, but {tasks} of its tasks did not finish"
         );
     });
 }
 
 /// `WARN`: tasks of a pool were dropped by their runtime, or were ended by a panic outside of their bodies.
 #[cold]
-pub(crate) fn pool_tasks_lost(tasks: usize, cut: &str, place: &Location<'_>) {
+pub(crate) fn pool_tasks_lost(tasks: usize, cut: &str, pool: PoolTitle) {
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "tasks" = tasks, "cut" = cut },
-            "the pool created at {place} lost {tasks} of its tasks: their runtime was dropped, or they panicked outside of their bodies"
+            { "pool" = pool.name, "tasks" = tasks, "cut" = cut },
+            "the {pool} lost {tasks} of its tasks: their runtime was dropped, or they panicked outside of their bodies"
         );
     });
 }
@@ -555,23 +572,24 @@ pub(crate) fn service_failed(service: &str, outcome: Outcome, error: Option<&str
 
 /// `WARN`: the last handle of a pool was dropped while tasks of it were running.
 #[cold]
-pub(crate) fn pool_dropped(count: usize, list: &str, place: &Location<'_>) {
+pub(crate) fn pool_dropped(count: usize, list: &str, pool: PoolTitle) {
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "tasks" = count, "unfinished" = list },
-            "the pool created at {place} was dropped with {count} of its tasks running; they were cancelled and, unless blocking, aborted: call `drain` to let them finish"
+            { "pool" = pool.name, "tasks" = count, "unfinished" = list },
+            "the {pool} was dropped with {count} of its tasks running; they were cancelled and, unless blocking, aborted: call `drain` to let them finish"
         );
     });
 }
 
 /// `WARN`: the token of a pool was fired by something other than the pool.
 #[cold]
-pub(crate) fn pool_cancelled_by_another(place: &Location<'_>) {
+pub(crate) fn pool_cancelled_by_another(pool: PoolTitle) {
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            "the token of the pool created at {place} was cancelled by something other than the pool, which cancelled its running tasks; later tasks get a new token: in a spawn's closure, cancel `token.child_token()` instead"
+            { "pool" = pool.name },
+            "the token of the {pool} was cancelled by something other than the pool, which cancelled its running tasks; later tasks get a new token: in a spawn's closure, cancel `token.child_token()` instead"
         );
     });
 }

@@ -142,13 +142,18 @@ async fn breaks(by: u32) -> Result<u32, TaskError> {
 #[tokio::test]
 async fn the_backtrace_of_a_panic_is_requested_by_its_key() {
     let address = ops::listen(0).unwrap();
-    breaks(&CancellationToken::new(), 0).await.unwrap_err();
-    let panic = json_until(address, |json| object_of(json, "panics", "task", "breaks")).await;
-    assert_eq!(panic["message"], "attempt to divide by zero");
+    breaks(&CancellationToken::new(), 0).label("order 7").await.unwrap_err();
+    let panic = json_until(address, |json| object_of(json, "panics", "label", "order 7")).await;
+    assert_eq!(
+        (&panic["task"], &panic["message"]),
+        (&json!("breaks"), &json!("attempt to divide by zero"))
+    );
     assert!(panic["location"].as_str().unwrap().contains("answers.rs:"), "{panic}");
     let path = format!("/debug/tasks/backtraces/{}", panic["key"].as_str().unwrap());
     let backtrace = ask(address, &path, &[]).await;
     assert!(backtrace.text().contains("answers::breaks"), "{}", backtrace.text());
+    let text = ask(address, "/debug/tasks", &[]).await;
+    assert!(text.text().contains(" ago: breaks [order 7] at "), "{}", text.text());
     let unknown = ask(address, "/debug/tasks/backtraces/0-1", &[]).await;
     assert_eq!(unknown.status, 404);
 }

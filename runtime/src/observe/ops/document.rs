@@ -271,6 +271,7 @@ fn panic_json(panic: &RecentPanic) -> Value {
     json!({
         "key": key(panic),
         "task": panic.task(),
+        "label": panic.label(),
         "id": panic.id().map(|id| id.to_string()),
         "message": message::cut(panic.message()),
         "location": panic.location().map(ToString::to_string),

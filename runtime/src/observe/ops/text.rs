@@ -69,7 +69,7 @@ impl fmt::Display for Document {
         }
         for panic in &self.panics {
             let ago = Age(panic.at().elapsed().unwrap_or_default());
-            write!(f, "  {ago} ago: {}", Quoted(panic.task()))?;
+            write!(f, "  {ago} ago: {}{}", Quoted(panic.task()), Bracketed(panic.label()))?;
             if let Some(location) = panic.location() {
                 write!(f, " at {location}")?;
             }
