@@ -25,23 +25,29 @@ pub(crate) async fn connection(
     idle: Duration,
     work: Duration,
 ) {
-    let (read, write) = stream.split();
-    if let Err(error) =
-        (Client { read: BufReader::new(read), write, idle }).serve(token, work).await
-    {
+    if let Err(error) = Client::new(&mut stream, idle).serve(token, work).await {
         tracing::debug!(%error, "connection lost");
     }
 }
 
-struct Client<'a> {
+pub(crate) struct Client<'a> {
     read: BufReader<ReadHalf<'a>>,
     write: WriteHalf<'a>,
     idle: Duration,
 }
 
-impl Client<'_> {
+impl<'a> Client<'a> {
+    pub(crate) fn new(stream: &'a mut TcpStream, idle: Duration) -> Self {
+        let (read, write) = stream.split();
+        Self { read: BufReader::new(read), write, idle }
+    }
+
     /// Answers line by line. When the token fires, the lines that have arrived are answered, and nothing more is read.
-    async fn serve(&mut self, token: &CancellationToken, work: Duration) -> io::Result<()> {
+    pub(crate) async fn serve(
+        &mut self,
+        token: &CancellationToken,
+        work: Duration,
+    ) -> io::Result<()> {
         loop {
             let line = if self.read.buffer().contains(&b'\n') {
                 self.read_line().await?

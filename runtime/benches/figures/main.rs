@@ -25,6 +25,7 @@ mod allocations;
 mod bytes;
 mod contest;
 mod counts;
+mod end_to_end;
 mod fan_out;
 mod inline;
 mod memory;
@@ -44,7 +45,7 @@ use counts::Counted;
 use settings::{Profile, Settings};
 
 fn main() {
-    if panics::is_asked() {
+    if panics::is_asked() || end_to_end::is_asked() {
         return;
     }
     let mut settings = Settings::of_this_process();
@@ -86,6 +87,9 @@ operations (atomic read-modify-writes) are those of one unit on one thread, as c
     }
     if settings.wants("threads") {
         threads::run(&settings);
+    }
+    if settings.wants("end-to-end") {
+        end_to_end::run(&settings);
     }
     if settings.names("scaling") {
         scaling::run(&settings);

@@ -59,6 +59,7 @@ pub(crate) fn bytes(what: &str, bytes: f64) {
 #[derive(Clone, Copy)]
 pub(crate) enum Goal {
     AtMost(f64),
+    AtLeast(f64),
     Below(f64),
 }
 
@@ -66,6 +67,7 @@ impl Goal {
     fn is_met_by(self, value: f64) -> bool {
         match self {
             Self::AtMost(goal) => value <= goal,
+            Self::AtLeast(goal) => value >= goal,
             Self::Below(limit) => value < limit,
         }
     }
@@ -75,6 +77,7 @@ impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AtMost(goal) => write!(f, "<= {goal}"),
+            Self::AtLeast(goal) => write!(f, ">= {goal}"),
             Self::Below(limit) => write!(f, "< {limit}"),
         }
     }

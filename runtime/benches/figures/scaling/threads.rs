@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+use tokio::task::yield_now;
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 use super::curve;
@@ -12,6 +13,15 @@ const THREADS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 #[supervised]
 async fn counted(n: u64) -> Result<u64, TaskError> {
     Ok(black_box(n))
+}
+
+/// Each pending poll checks the token, which takes its lock.
+#[supervised]
+async fn pending_often(polls: u64) -> Result<(), TaskError> {
+    for _ in 0..polls {
+        yield_now().await;
+    }
+    Ok(())
 }
 
 /// Work that shares nothing, and costs as much.
@@ -34,6 +44,25 @@ pub(super) fn run(settings: &Settings) {
             });
         })
     });
+    let polls = settings.calls;
+    let polls_of_each =
+        |threads: usize| polls * threads.min(settings.cores) as u64 / threads as u64;
+    for (what, is_shared) in [
+        ("threads, each with a run and its own token: one pending poll", false),
+        ("threads, each with a run, one token for all: one pending poll", true),
+    ] {
+        curve::draw(what, settings, polls, &THREADS, |threads| {
+            Box::new(move || {
+                let shared = CancellationToken::new();
+                on_threads(threads, || async {
+                    let own = CancellationToken::new();
+                    let token = if is_shared { &shared } else { &own };
+                    let ended = pending_often(token, polls_of_each(threads)).await;
+                    ended.expect("no run fails");
+                });
+            })
+        });
+    }
     let what = "threads, the same without sharing: the machine's own scaling";
     curve::draw(what, settings, calls, &THREADS, |threads| {
         Box::new(move || {

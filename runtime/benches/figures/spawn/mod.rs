@@ -123,6 +123,9 @@ where
         Contender::new("task-supervisor", "bound, metrics, results, backtrace", || {
             round(runtime, supervisors::task_supervisor(tasks, plain));
         }),
+        Contender::new("taskvisor", "bound, metrics, results, backtrace", || {
+            round(runtime, supervisors::taskvisor(tasks, plain));
+        }),
         Contender::new(
             "tokio-graceful-shutdown",
             "bound, metrics, results, panic message, backtrace",
@@ -133,10 +136,10 @@ where
     ];
     let times = contest::hold(settings, "supervisors", contenders, settings.rounds, tasks);
     println!("    of {tasks} spawns, beside supervisors for services:");
-    for name in ["Group", "task-supervisor", "tokio-graceful-shutdown"] {
+    for name in ["Group", "task-supervisor", "taskvisor", "tokio-graceful-shutdown"] {
         times.print(name, &format!("{what}: {name}"));
     }
-    for other in ["task-supervisor", "tokio-graceful-shutdown"] {
+    for other in ["task-supervisor", "taskvisor", "tokio-graceful-shutdown"] {
         let ratio = times.ratio("Group", other);
         report::ratio_alone(&format!("{what}: Group to {other}"), &ratio);
     }

@@ -1,8 +1,9 @@
-//! The same tasks under two supervisors that are made for a handful of services, not for many tasks.
+//! The same tasks under supervisors that are made for a handful of services, not for many tasks.
 
 use std::{future::Future, time::Duration};
 
 use task_supervisor::{SupervisedTask, SupervisorBuilder, TaskResult};
+use taskvisor::{Supervisor, SupervisorConfig, TaskFn, TaskOutcome, TaskSpec};
 use tokio_graceful_shutdown::{SubsystemBuilder, SubsystemHandle, Toplevel};
 use tokio_supervised::{CancellationToken, TaskError};
 
@@ -60,4 +61,28 @@ where
     };
     let ended = Toplevel::new(start_all).handle_shutdown_requests(AT_MOST).await;
     ended.expect("no service fails");
+}
+
+/// Its shutdown cancels what runs: each task is waited for before.
+pub(super) async fn taskvisor<F>(tasks: u64, work: fn() -> F)
+where
+    F: Future<Output = Result<(), TaskError>> + Send + 'static,
+{
+    let unbounded =
+        SupervisorConfig::new().with_max_registered_tasks(None).with_ownership_capacity(None);
+    let supervisor = Supervisor::builder(unbounded).build().serve().expect("a runtime runs this");
+    let mut started = Vec::new();
+    for at in 0..tasks {
+        let body = TaskFn::arc(move |_context| async move {
+            work().await.map_err(|error| taskvisor::TaskError::fatal(error.to_string()))
+        });
+        let service = TaskSpec::once(format!("service {at}"), body);
+        let added = supervisor.add(service).watch().execute().await;
+        started.push(added.expect("the name is new"));
+    }
+    for service in started {
+        let outcome = service.wait().await.expect("it has an outcome");
+        assert!(matches!(outcome, TaskOutcome::Completed), "no service fails");
+    }
+    supervisor.shutdown().await.expect("nothing runs any more");
 }
