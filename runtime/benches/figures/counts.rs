@@ -64,10 +64,12 @@ impl Counted {
             println!("NOT COUNTED: there is no `valgrind` for instructions and locked operations");
             return Self(HashMap::new());
         };
-        let said = counted.stdout.lines().filter_map(|line| line.strip_prefix(SAID));
+        let said: Vec<_> =
+            counted.stdout.lines().filter_map(|line| line.strip_prefix(SAID)).collect();
+        assert_eq!(counted.parts.len(), 2 * said.len(), "callgrind writes a count at each mark");
         // Each round is between two marks; a part between two rounds follows it.
         let rounds = counted.parts.iter().step_by(2);
-        let counts = said.zip(rounds).map(|(said, round)| {
+        let counts = said.into_iter().zip(rounds).map(|(said, round)| {
             let (units, contender) = said.split_once(' ').expect("the units are before the name");
             let units: f64 = units.parse().expect("the units are a number");
             let counts = Counts {
