@@ -118,7 +118,7 @@ impl Parts {
             #mark
             #visibility #fn_token #ident()
         };
-        let marked = lines::block(krate, marks_lines && signature.asyncness.is_some(), &body);
+        let marked = lines::block(krate, marks_lines && signature.asyncness.is_some(), None, &body);
         let prelude = &marked.prelude;
         let run = async_body(&marked.body, quote!(#binding #return_edge #prelude));
         let arguments = quote! {

@@ -180,7 +180,7 @@ pub(crate) fn function(
         (return_type(krate, quote!(Supervised<#body, #token_type), signature), quote!(supervise))
     };
     // An attribute above may have rewritten a function that is not async: it has no `.await` of the author.
-    let marked = lines::block(krate, args.lines && function.is_async, body);
+    let marked = lines::block(krate, args.lines && function.is_async, signature.receiver(), body);
     let prelude = &marked.prelude;
     let run = async_body(&marked.body, quote!(#keep_receiver #(#bindings)* #return_edge #prelude));
     let run = match signature.receiver() {

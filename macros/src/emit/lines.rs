@@ -23,7 +23,10 @@
 //!    function that starts with an item for one without code. (`tests/compile/clippy`)
 //! 5. A call has the span of its operand, a statement that of the statement it is before. Both have the user's context:
 //!    `line!()` from another context is the line of the attribute.
-//! 6. Code that is no part of the body's own futures stays unmarked: items, constants, types, patterns. So do the tokens of
+//! 6. No statement is marked before it that may move a part of a variable, such as `self.inner`. The mark is a call, which
+//!    may unwind as far as the compiler knows: the rest of the variable would be kept for that, and the whole of it over the
+//!    `.await`. (`a_value_that_a_statement_moves_in_part_is_not_kept`, `tests/compile/corpus`)
+//! 7. Code that is no part of the body's own futures stays unmarked: items, constants, types, patterns. So do the tokens of
 //!    a macro: its statement is marked with the line of the macro.
 
 #[cfg(test)]
@@ -32,8 +35,9 @@ mod tests;
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree, token_stream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
-    Arm, BinOp, Block, Expr, ExprAsync, ExprAwait, ExprBinary, ExprClosure, ExprConst, ExprMatch,
-    ExprRepeat, ExprWhile, Item, Macro, Pat, Stmt, Type,
+    Arm, BinOp, Block, Expr, ExprAsync, ExprAwait, ExprBinary, ExprClosure, ExprConst, ExprField,
+    ExprMatch, ExprReference, ExprRepeat, ExprUnary, ExprWhile, Item, Macro, Pat, Receiver,
+    ReceiverKind, Stmt, Type, UnOp,
     parse::Parser,
     visit::{self, Visit},
     visit_mut::{self, VisitMut},
@@ -41,7 +45,7 @@ use syn::{
 
 use crate::{
     check::depth,
-    syntax::{first_span, last_span},
+    syntax::{first_span, last_span, peel_groups},
 };
 
 /// A body with its marks.
@@ -52,10 +56,20 @@ pub(crate) struct Marked<T> {
 }
 
 /// Marks each `.await` of a block.
-pub(crate) fn block(krate: &syn::Path, enabled: bool, body: &Group) -> Marked<Group> {
+pub(crate) fn block(
+    krate: &syn::Path,
+    enabled: bool,
+    receiver: Option<&Receiver>,
+    body: &Group,
+) -> Marked<Group> {
+    let borrows_self = receiver.is_some_and(|receiver| match &receiver.kind {
+        ReceiverKind::Reference(..) => true,
+        ReceiverKind::Typed(_, ty) => matches!(peel_groups(ty), Type::Reference(_)),
+        _ => false,
+    });
     let parse = |stream| {
         let mut statements = Block::parse_within.parse2(stream).ok()?;
-        let mut marker = Marker::default();
+        let mut marker = Marker { borrows_self, ..Marker::default() };
         marker.statements(&mut statements, false);
         Some((quote!(#(#statements)*), marker.marks))
     };
@@ -171,6 +185,8 @@ enum Form {
 struct Marker {
     marks: Vec<Mark>,
     form: Form,
+    /// `self` is a reference, of which no part can be moved.
+    borrows_self: bool,
 }
 
 impl Marker {
@@ -180,7 +196,10 @@ impl Marker {
         let mut diverged = false;
         for mut statement in std::mem::take(statements) {
             let survey = Survey::of(&statement);
-            let may_precede = !diverged && !is_let_else(&statement);
+            // Before a macro that waits there is no other place.
+            let may_precede = !diverged
+                && !is_let_else(&statement)
+                && (survey.macros > 0 || !MovedParts::any_in(&statement, self.borrows_self));
             let line = survey.line_of_statement(!is_alone).filter(|_| may_precede);
             let mark = line.and_then(|line| self.store(line, &statement));
             let leaves = mark.is_some() && survey.macros == 0;
@@ -401,6 +420,51 @@ impl<'ast> Visit<'ast> for Survey {
     fn visit_pat(&mut self, _: &'ast Pat) {}
 
     fn visit_type(&mut self, _: &'ast Type) {}
+}
+
+/// Whether a statement may move a part of a variable.
+struct MovedParts {
+    borrows_self: bool,
+    found: bool,
+}
+
+impl MovedParts {
+    fn any_in(statement: &Stmt, borrows_self: bool) -> bool {
+        let mut parts = Self { borrows_self, found: false };
+        parts.visit_stmt(statement);
+        parts.found
+    }
+}
+
+/// The variable that an expression is a part of.
+fn whole_of(part: &Expr) -> Option<&syn::Path> {
+    match part {
+        Expr::Field(ExprField { base, .. }) => whole_of(base),
+        Expr::Unary(ExprUnary { op: UnOp::Deref(_), expr, .. }) => whole_of(expr),
+        Expr::Paren(paren) => whole_of(&paren.expr),
+        Expr::Group(group) => whole_of(&group.expr),
+        Expr::Path(path) => Some(&path.path),
+        _ => None,
+    }
+}
+
+impl<'ast> Visit<'ast> for MovedParts {
+    fn visit_expr(&mut self, node: &'ast Expr) {
+        let is_part = matches!(node, Expr::Field(_))
+            || matches!(node, Expr::Unary(ExprUnary { op: UnOp::Deref(_), .. }));
+        match whole_of(node).filter(|_| is_part) {
+            Some(whole) => self.found |= !(self.borrows_self && whole.is_ident("self")),
+            None => visit::visit_expr(self, node),
+        }
+    }
+
+    fn visit_expr_reference(&mut self, node: &'ast ExprReference) {
+        if whole_of(&node.expr).is_none() {
+            visit::visit_expr_reference(self, node);
+        }
+    }
+
+    fn visit_item(&mut self, _: &'ast Item) {}
 }
 
 /// Weaves marks into the tokens as they were written.

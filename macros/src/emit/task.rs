@@ -73,7 +73,7 @@ pub(crate) fn closure(
             let before = quote!(#take_own #taken #return_edge);
             let run = match body.to_token_stream().into_iter().next() {
                 Some(TokenTree::Group(block)) if matches!(**body, Expr::Block(_)) => {
-                    let marked = lines::block(krate, args.lines, &block);
+                    let marked = lines::block(krate, args.lines, None, &block);
                     prelude = marked.prelude;
                     async_body(&marked.body, before)
                 }

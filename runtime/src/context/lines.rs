@@ -38,7 +38,6 @@ const LINE_BITS: u32 = 20;
 
 /// The file of a body, as its marks know it: the upper bits of a mark.
 #[derive(Clone, Copy)]
-#[repr(transparent)]
 pub struct File(u32);
 
 impl File {
@@ -127,10 +126,9 @@ impl OwnLine {
 const NONE: usize = usize::MAX;
 
 /// Stores the line of the next `.await`; called by the expansion of the attribute.
-// Always inlined: it is one store. `extern "C"`, since the compiler knows that such a call does not unwind. Otherwise a
-// value of which the next statement moves a part would have to be dropped if it did, and would stay in the future.
+// Always inlined: it is one store.
 #[inline(always)]
-pub extern "C" fn store(file: File, line: u32) {
+pub fn store(file: File, line: u32) {
     // Not `set`, which would also check whether the thread-local is initialised.
     PASSED.with(|passed| passed.set(Mark::new(file, line)));
 }

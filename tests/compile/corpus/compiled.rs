@@ -302,7 +302,7 @@ fn with(text: String, mut bodies: Vec<&Body>, insert: Insert) -> String {
                 let item: ItemFn = syn::parse_str(&item).expect("it was parsed before");
                 let body = lines::body(&item).expect("a body is a group");
                 let krate = syn::parse_quote!(::tokio_supervised);
-                let marked = emit::lines::block(&krate, true, &body);
+                let marked = emit::lines::block(&krate, true, item.sig.receiver(), &body);
                 let (prelude, body) = (marked.prelude, marked.body.stream());
                 text.replace_range(place.clone(), &format!("{{ {prelude} {body} }}"));
             }

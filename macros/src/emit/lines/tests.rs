@@ -1,4 +1,5 @@
 use proc_macro2::{Delimiter, Group, TokenStream};
+use syn::Signature;
 
 use super::{block, future};
 
@@ -10,7 +11,7 @@ fn tokens(text: &str) -> TokenStream {
 fn marked(body: &str) -> String {
     let krate = syn::parse_quote!(::tokio_supervised);
     let body = Group::new(Delimiter::Brace, tokens(body));
-    short(&block(&krate, true, &body).body.stream())
+    short(&block(&krate, true, None, &body).body.stream())
 }
 
 fn short(tokens: &TokenStream) -> String {
@@ -116,6 +117,29 @@ fn a_block_of_one_expression_is_matched() {
 }
 
 #[test]
+fn a_statement_that_may_move_a_part_has_no_mark_before_it() {
+    becomes("f(a.b).await; c", "at(f(a.b)).await; c");
+    becomes("let a = self.b.c().await?; c", "let a = at(self.b.c()).await?; c");
+    becomes("f(*a, || b.c).await; c", "at(f(*a, || b.c)).await; c");
+    becomes("f(&a.b, &mut a.c, d().e).await; c", "S; f(&a.b, &mut a.c, d().e).await; c");
+    becomes("join!(f(a.b)); c", "S; join!(f(a.b)); c");
+}
+
+#[test]
+fn a_borrowed_self_has_no_parts_to_move() {
+    let krate = syn::parse_quote!(::tokio_supervised);
+    let body = Group::new(Delimiter::Brace, tokens("f(self.b).await; c"));
+    for (receiver, borrows) in
+        [("&self", true), ("&mut self", true), ("self: &Self", true), ("self", false)]
+    {
+        let signature = syn::parse_str::<Signature>(&format!("fn f({receiver})"));
+        let signature = signature.expect("it parses");
+        let marked = short(&block(&krate, true, signature.receiver(), &body).body.stream());
+        assert_eq!(marked.contains("S ;"), borrows, "{receiver}: {marked}");
+    }
+}
+
+#[test]
 fn bodies_of_closures_and_async_blocks_are_marked() {
     becomes("f(|x| async move { a(x).await; b });", "f(|x| async move { S; a(x).await; b });");
     becomes("f(async |x| a(x).await);", "f(async |x| at(a(x)).await);");
@@ -139,7 +163,7 @@ fn a_body_that_does_not_parse_stays() {
 fn a_body_without_lines_stays() {
     let krate = syn::parse_quote!(::tokio_supervised);
     let body = Group::new(Delimiter::Brace, tokens("a().await;"));
-    let unmarked = block(&krate, false, &body);
+    let unmarked = block(&krate, false, None, &body);
     assert_eq!(unmarked.body.to_string(), body.to_string());
     assert!(unmarked.prelude.is_empty());
 }
@@ -157,7 +181,7 @@ fn the_prelude_has_only_what_the_marks_use() {
     let krate = syn::parse_quote!(::tokio_supervised);
     let prelude = |body| {
         let body = Group::new(Delimiter::Brace, tokens(body));
-        block(&krate, true, &body).prelude.to_string()
+        block(&krate, true, None, &body).prelude.to_string()
     };
     let store = prelude("a().await;");
     assert!(store.contains("__private :: store") && !store.contains("__private :: at"), "{store}");
