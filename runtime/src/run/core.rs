@@ -83,7 +83,8 @@ impl ColdState {
     #[inline]
     fn new_or_spare() -> Pin<Box<Self>> {
         // `Err`: the thread is ending.
-        SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default()
+        let spare = SPARE.try_with(Cell::take).ok().flatten();
+        spare.unwrap_or_else(|| Box::pin(Self::default()))
     }
 
     /// Drops what the run has stored, and keeps the allocation.
