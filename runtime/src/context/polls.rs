@@ -53,6 +53,12 @@ impl ThreadPolls {
         this
     }
 
+    /// That of the current thread.
+    #[cfg(all(test, not(supervised_loom)))]
+    pub(crate) fn own() -> Weak<Self> {
+        OWN.with(Arc::downgrade)
+    }
+
     /// The start of the current poll, if there is one.
     pub(crate) fn since(&self) -> Option<Ticks> {
         let since = self.since.load();
@@ -89,7 +95,9 @@ impl SystemThread {
         let text = std::fs::read_to_string(self.folder.as_ref()?.join("schedstat")).ok()?;
         let mut times =
             text.split_whitespace().map(|nanos| nanos.parse().map(Duration::from_nanos));
-        Some(Times { ran: times.next()?.ok()?, waited: times.next()?.ok()? })
+        let times = Times { ran: times.next()?.ok()?, waited: times.next()?.ok()? };
+        // A thread has run since it started: a system that does not count says zero.
+        Some(times).filter(|times| !times.ran.is_zero())
     }
 
     /// Whether it runs or waits for a processor. Otherwise it sleeps: in a system call, for a lock.

@@ -18,7 +18,7 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Weak,
         mpsc::{self, RecvTimeoutError},
     },
     thread,
@@ -144,7 +144,8 @@ struct Polls {
 
 /// A thread, as of the last look.
 struct Seen {
-    thread: Arc<ThreadPolls>,
+    /// Weak: the watch forgets a thread that has ended.
+    thread: Weak<ThreadPolls>,
     times: Option<Times>,
     /// Until the last look, how long it neither ran nor is known to have waited for a processor: it slept, or it waits.
     idle: Duration,
@@ -171,14 +172,19 @@ impl Polls {
         let mut before = std::mem::take(&mut self.threads);
         let mut blocked = Vec::new();
         for thread in threads {
-            let known = before.iter().position(|seen| Arc::ptr_eq(&seen.thread, &thread));
+            let known = before.iter().position(|seen| seen.thread.as_ptr() == Arc::as_ptr(&thread));
             let mut seen = match known {
                 Some(at) => before.swap_remove(at),
-                None => Seen { thread, times: None, idle: Duration::ZERO, poll: None },
+                None => Seen {
+                    thread: Arc::downgrade(&thread),
+                    times: None,
+                    idle: Duration::ZERO,
+                    poll: None,
+                },
             };
-            if let Some((since, time)) = seen.look(interval) {
-                if seen.has_blocked(time, self.limit) && seen.thread.report_once(since) {
-                    let thread = seen.thread.thread.number();
+            if let Some((since, time)) = seen.look(&thread, interval) {
+                if seen.has_blocked(&thread, time, self.limit) && thread.report_once(since) {
+                    let thread = thread.thread.number();
                     blocked.push(Blocked { since, time, thread });
                 }
             }
@@ -190,13 +196,13 @@ impl Polls {
 
 impl Seen {
     /// Looks at the thread at the end of `interval`. Returns the start of its poll and how long that could run.
-    fn look(&mut self, interval: Interval) -> Option<(Ticks, Duration)> {
-        let before = std::mem::replace(&mut self.times, self.thread.thread.times());
+    fn look(&mut self, thread: &ThreadPolls, interval: Interval) -> Option<(Ticks, Duration)> {
+        let before = std::mem::replace(&mut self.times, thread.thread.times());
         let times = since(before, self.times);
         self.idle = times.map_or(Duration::ZERO, |times| interval.idle(times, self.idle));
         let waited = times.unwrap_or_default().waited;
         let before = self.poll.take();
-        let since = self.thread.since()?;
+        let since = thread.since()?;
         // As of the end of the interval: the process may have been stopped since.
         let elapsed = Duration::from_nanos(since.elapsed_nanos());
         let elapsed = elapsed.saturating_sub(interval.end.elapsed());
@@ -213,8 +219,8 @@ impl Seen {
 
     /// Whether the poll has blocked its thread for so long. A wait for a processor that has not ended is in no reading:
     /// a thread that does not sleep may have waited for as long as it was idle.
-    fn has_blocked(&self, time: Duration, limit: Duration) -> bool {
-        time >= limit && (time - self.idle.min(time) >= limit || !self.thread.thread.is_runnable())
+    fn has_blocked(&self, thread: &ThreadPolls, time: Duration, limit: Duration) -> bool {
+        time >= limit && (time - self.idle.min(time) >= limit || !thread.thread.is_runnable())
     }
 }
 
@@ -259,6 +265,30 @@ mod tests {
             }
             thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_thread_that_has_ended_is_forgotten() {
+        let watch = Watch::start();
+        let mut polls = Polls { limit: LIMIT, threads: Vec::new() };
+        let mut look = || {
+            let interval = Interval { end: Instant::now(), length: LIMIT, stopped: Duration::ZERO };
+            polls.look(watch.threads(), interval);
+            polls.threads.iter().map(|seen| seen.thread.clone()).collect::<Vec<_>>()
+        };
+        let (polled, has_polled) = mpsc::channel();
+        let (end, ends) = mpsc::channel::<()>();
+        let thread = thread::spawn(move || {
+            drop(WatchedPoll::start(Ticks::now(), OnThread::Worker));
+            polled.send(ThreadPolls::own()).expect("the test waits for it");
+            _ = ends.recv();
+        });
+        let own = has_polled.recv().expect("the thread sends its own");
+        assert!(look().iter().any(|seen| Weak::ptr_eq(seen, &own)));
+        drop(end);
+        thread.join().expect("it does not panic");
+        assert!(own.upgrade().is_none(), "only the thread and the registry know it");
+        assert!(!look().iter().any(|seen| Weak::ptr_eq(seen, &own)));
     }
 
     #[test]
