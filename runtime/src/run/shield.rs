@@ -82,8 +82,8 @@ use crate::{
 ///
 /// # Panics
 ///
-/// If its section is pending outside a tokio runtime that has its timer enabled, and if it is polled again after it has
-/// ended.
+/// If it is polled again after it has ended. Outside a tokio runtime that has its timer enabled, if its section is pending or
+/// its limit is zero.
 ///
 /// # Cancel safety
 ///
@@ -151,7 +151,8 @@ impl<F: Future> Future for Shield<F> {
             }
         }
         if let Some(protection) = this.protection {
-            if protection.as_mut().poll_deadline(cx).is_ready() {
+            // The timer rounds up: one of now is not ready at once.
+            if protection.as_mut().poll_deadline(cx).is_ready() || this.limit.is_zero() {
                 *this.state = ShieldState::PastItsLimit;
                 let fire = || quietly(|| this.token.cancel());
                 match this.scope {

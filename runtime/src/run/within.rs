@@ -90,8 +90,8 @@ use crate::{
 ///
 /// # Panics
 ///
-/// If it is pending outside a tokio runtime that has its timer enabled, and if it is polled again after it has ended. A
-/// panic of the section passes through.
+/// If it is polled again after it has ended. Outside a tokio runtime that has its timer enabled, if it is pending, or if its
+/// token has fired or its time is up before it starts. A panic of the section passes through.
 ///
 /// # Cancel safety
 ///
@@ -270,7 +270,9 @@ impl<F> Within<F> {
         } else {
             *this.uncancelled = epoch;
             let Some(timer) = this.timer.as_mut().as_pin_mut() else { return };
-            if pin!(unconstrained(timer)).poll(cx).is_pending() {
+            let is_due = pin!(unconstrained(timer)).poll(cx).is_ready();
+            // The timer rounds up: one of now is not ready at once.
+            if !is_due && !this.limit.is_zero() {
                 return;
             }
             let fire = || quietly(|| this.token.cancel());

@@ -12,7 +12,7 @@ use tokio_supervised::{
     CancellationToken, Cause, Group, Outcome, TaskError, remaining, shield, supervised,
 };
 
-use testkit::{in_time, poll_once, turn};
+use testkit::{in_time, poll_once};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -85,9 +85,8 @@ async fn a_run_cancelled_in_the_first_poll_waits_for_the_section() {
     assert_eq!((started.elapsed(), error.outcome()), (SECOND, Outcome::Cancelled));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_limit_of_zero_fires_before_the_section_starts() {
-    turn().await;
     let fired = in_time(shield(Duration::ZERO, |token| async move { token.is_cancelled() })).await;
     assert!(fired);
 }

@@ -174,9 +174,13 @@ async fn a_section_may_save_what_it_has_after_its_deadline() {
     assert_eq!(begun.elapsed(), 2 * SECOND);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_limit_of_zero_fires_before_the_first_poll() {
     let token = CancellationToken::new();
+    let had_fired = within(&token, Duration::ZERO, async |token: CancellationToken| {
+        Ok::<_, TaskError>(token.is_cancelled())
+    });
+    assert!(had_fired.await.unwrap());
     let error = within(&token, Duration::ZERO, async move |token| waits(&token).await).await;
     assert_eq!(cause_of(&error.unwrap_err()), Cause::Deadline);
     let value = within(&token, Duration::ZERO, |_| ready(Ok::<_, TaskError>(1))).await;
