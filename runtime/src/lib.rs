@@ -74,9 +74,9 @@
 //! the backtrace, from a dedicated thread: symbolising the first backtrace of a process would block a worker for some
 //! 150 ms. `RUST_BACKTRACE=0` (or `RUST_LIB_BACKTRACE=0`) turns the second event off. `#[supervised::main]` waits for
 //! it at its end, for at most half a second; another kind of `main` may end before it is logged. [`recent_panics`] has
-//! the backtraces in any case. More than ten panics a second of one function are counted and logged as one event a
-//! second. A panic that comes while the backtrace of another one is being symbolised waits at most 5 ms for that, and then
-//! has no backtrace; the field `skipped` of the next such event counts them.
+//! the backtraces that were captured. More than ten panics a second of one function are counted and logged as one event a
+//! second. A panic that comes while the backtrace of another one is being symbolised for its event waits at most 5 ms for that, and
+//! then has no backtrace; the field `skipped` of the next such event counts them.
 //!
 //! With a `tracing` subscriber a panic is on stderr twice, since the default hook prints it too. If the event is
 //! enough, set a silent hook before the first run. The body of `#[supervised::main]` is a run, so set the hook in a

@@ -2,8 +2,8 @@
 //!
 //! Invariants
 //!
-//! 1. No worker symbolises a backtrace, or waits for one for more than 5 ms: a panic would delay every task of its
-//!    worker. (`hook.rs`)
+//! 1. No worker symbolises a backtrace, or waits for this thread for more than 5 ms: a panic would delay every task of its
+//!    worker. (`hook.rs`) A panic does wait for code outside this thread that displays a backtrace: `std` has one lock.
 //! 2. At most [`WAITING`] backtraces wait. Further ones are counted, as are panics that could not capture theirs, and
 //!    the next event has their number.
 //! 3. The panic's own event does not depend on this thread: it is logged by the code that caught the panic, before

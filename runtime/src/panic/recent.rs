@@ -80,7 +80,7 @@ impl RecentPanic {
     }
 
     /// The backtrace of the panic site, symbolised when it is first displayed; `None` if [`location`](Self::location)
-    /// is.
+    /// is. Its status may be `Disabled`: see [`Panic::backtrace`].
     #[must_use]
     pub fn backtrace(&self) -> Option<&Backtrace> {
         self.site.as_ref().map(|site| &site.backtrace)
