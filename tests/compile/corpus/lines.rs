@@ -28,7 +28,7 @@ impl Lines {
         count.visit_block(&function.block);
         let krate = syn::parse_quote!(::tokio_supervised);
         let Some(body) = body(function) else { return };
-        let marks = marks(lines::block(&krate, true, item.sig.receiver(), &body).body.stream());
+        let marks = marks(lines::block(&krate, true, function.sig.receiver(), &body).body.stream());
         self.awaits += count.awaits;
         self.macros += count.macros;
         self.marks += marks;

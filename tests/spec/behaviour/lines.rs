@@ -771,7 +771,7 @@ fn lines_do_not_change_the_size_of_a_future() {
 
 struct Whole {
     part: Vec<u64>,
-    _rest: [String; 8],
+    _rest: [u64; 32],
 }
 
 #[test]
@@ -788,7 +788,7 @@ fn a_value_that_a_statement_moves_in_part_is_not_kept() {
     moving!(with, true);
     moving!(without, false);
     let token = CancellationToken::new();
-    let whole = || Whole { part: Vec::new(), _rest: Default::default() };
+    let whole = || Whole { part: Vec::new(), _rest: [0; 32] };
     let (with, without) = (with(&token, whole()), without(&token, whole()));
     assert_eq!(size_of_val(&with), size_of_val(&without));
 }
