@@ -25,7 +25,7 @@
 //!    `line!()` from another context is the line of the attribute.
 //! 6. No statement is marked before it that may move a part of a variable, such as `self.inner`. The mark is a call, which
 //!    may unwind as far as the compiler knows: the rest of the variable would be kept for that, and the whole of it over the
-//!    `.await`. (`a_value_that_a_statement_moves_in_part_is_not_kept`, `tests/compile/corpus`)
+//!    `.await`. (`tests.rs`, `tests/compile/corpus`)
 //! 7. Code that is no part of the body's own futures stays unmarked: items, constants, types, patterns. So do the tokens of
 //!    a macro: its statement is marked with the line of the macro.
 

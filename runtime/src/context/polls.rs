@@ -93,11 +93,14 @@ impl SystemThread {
     pub(crate) fn times(&self) -> Option<Times> {
         // Nanoseconds on a processor, nanoseconds of waiting for one, time slices.
         let text = std::fs::read_to_string(self.folder.as_ref()?.join("schedstat")).ok()?;
-        let mut times =
-            text.split_whitespace().map(|nanos| nanos.parse().map(Duration::from_nanos));
-        let times = Times { ran: times.next()?.ok()?, waited: times.next()?.ok()? };
-        // A thread has run since it started: a system that does not count says zero.
-        Some(times).filter(|times| !times.ran.is_zero())
+        let mut numbers = text.split_whitespace().map(str::parse::<u64>);
+        let mut next = || numbers.next()?.ok();
+        let (ran, waited, slices) = (next()?, next()?, next()?);
+        // A thread has had a slice since it started: a system that does not count says zero.
+        (slices > 0).then_some(Times {
+            ran: Duration::from_nanos(ran),
+            waited: Duration::from_nanos(waited),
+        })
     }
 
     /// Whether it runs or waits for a processor. Otherwise it sleeps: in a system call, for a lock.

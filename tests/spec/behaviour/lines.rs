@@ -769,30 +769,6 @@ fn lines_do_not_change_the_size_of_a_future() {
     assert_eq!(size_of_val(&with), size_of_val(&without));
 }
 
-struct Whole {
-    part: Vec<u64>,
-    _rest: [u64; 32],
-}
-
-#[test]
-fn a_value_that_a_statement_moves_in_part_is_not_kept() {
-    macro_rules! moving {
-        ($name:ident, $lines:literal) => {
-            #[supervised(lines = $lines)]
-            async fn $name(whole: Whole) -> Result<usize, TaskError> {
-                let part = at_once(whole.part).await;
-                Ok(part.len())
-            }
-        };
-    }
-    moving!(with, true);
-    moving!(without, false);
-    let token = CancellationToken::new();
-    let whole = || Whole { part: Vec::new(), _rest: [0; 32] };
-    let (with, without) = (with(&token, whole()), without(&token, whole()));
-    assert_eq!(size_of_val(&with), size_of_val(&without));
-}
-
 #[tokio::test]
 async fn a_worker_of_a_map_without_an_item_shows_no_line() {
     #[supervised(name = "lines: idle worker")]
