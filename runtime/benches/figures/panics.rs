@@ -1,7 +1,7 @@
 //! A panic with a subscriber, until its caller has the error: row 11.
 //!
-//! The first panic of a process pays once for all, so each round is a process of its own: it panics [`LATER`] times more,
-//! fewer than are logged one by one in a second.
+//! Only the first panic of a process pays for what is made once. Therefore each round is a separate process. It then panics
+//! [`LATER`] times more, which is fewer than are logged one by one in a second.
 
 use std::{
     env, io,

@@ -139,7 +139,7 @@ impl Queue {
 }
 
 fn log_all(queued: &Receiver<Job>) {
-    #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
+    #[expect(clippy::disallowed_methods, reason = "a dedicated thread")]
     thread::sleep(BURST);
     for job in queued {
         match job {

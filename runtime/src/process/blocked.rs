@@ -1,17 +1,17 @@
 //! Reports a poll that blocks its worker, while it lasts.
 //!
-//! A separate thread looks at the current poll of each thread. It is no task: it also reports a poll that blocks the only
+//! A separate thread checks the current poll of each thread. It is no task: it also reports a poll that blocks the only
 //! worker.
 //!
 //! Invariants, checked by `tests/process/blocked.rs` and by the tests below
 //!
-//! 1. Each poll that takes longer than the limit is reported once, however many mains watch it: an event for each look
+//! 1. Each poll that takes longer than the limit is reported once, however many mains watch it: an event for each check
 //!    would fill the log.
 //! 2. Time in which the code could not run does not count: the process was stopped, and its thread waited for a
 //!    processor. Otherwise a laptop that wakes up, a debugger or an overloaded machine would have every task reported.
 //!    The two add up: the watch oversleeps while the process is stopped, and its own waits for a processor are
-//!    subtracted from that. A wait that has not ended counts too, although no reading has it yet. (`tests/soak`, for an
-//!    hour)
+//!    subtracted from that. A wait that has not ended counts too, although no reading has it yet. (`tests/soak`, the
+//!    long form)
 //! 3. The subscriber and the callback are called without a lock, and their panic ends neither the thread nor the
 //!    program.
 
@@ -167,7 +167,7 @@ struct Blocked {
 }
 
 impl Polls {
-    /// Looks at the current polls, at the end of `interval`. Returns those that are to be reported.
+    /// Checks the current polls, at the end of `interval`. Returns those to report.
     fn look(&mut self, threads: Vec<Arc<ThreadPolls>>, interval: Interval) -> Vec<Blocked> {
         let mut before = std::mem::take(&mut self.threads);
         let mut blocked = Vec::new();
@@ -195,7 +195,7 @@ impl Polls {
 }
 
 impl Seen {
-    /// Looks at the thread at the end of `interval`. Returns the start of its poll and how long that could run.
+    /// Checks the thread, at the end of `interval`. Returns the start of its poll and how long the poll could run.
     fn look(&mut self, thread: &ThreadPolls, interval: Interval) -> Option<(Ticks, Duration)> {
         let before = std::mem::replace(&mut self.times, thread.thread.times());
         let times = since(before, self.times);

@@ -48,7 +48,7 @@ pub(crate) fn by_kind<K: Eq + Hash, E>(entries: impl Iterator<Item = (K, E)>) ->
     kinds
 }
 
-/// Splits off what gets no line of its own. A line that counts one task saves nothing.
+/// Splits off the tasks that are counted on one line instead of listed. One task is listed: a count would not be shorter.
 pub(crate) fn split_rest<E>(alike: &mut Vec<E>, most: usize) -> Vec<E> {
     if alike.len() > most + 1 { alike.split_off(most) } else { Vec::new() }
 }

@@ -1,6 +1,6 @@
 //! Whole programs beside the same by hand: row 13.
 //!
-//! The servers are processes of their own, on loopback: this program again, with the argument [`SERVE`]. Both sides of a
+//! The servers are separate processes, on loopback: this program again, with the argument [`SERVE`]. Both sides of a
 //! comparison take turns in short rounds.
 
 mod load;
