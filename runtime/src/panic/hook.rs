@@ -58,13 +58,27 @@ fn capture() -> Backtrace {
 
 /// Symbolises and prints a backtrace. Called by one thread at a time.
 pub(super) fn symbolise(backtrace: &Backtrace) -> String {
-    SYMBOLISING.store(true, SeqCst);
+    let _symbolising = Symbolising::start();
     while CAPTURING.load(SeqCst) > 0 {
         nap();
     }
-    let text = backtrace.to_string();
-    SYMBOLISING.store(false, SeqCst);
-    text
+    backtrace.to_string()
+}
+
+/// Makes captures wait until it is dropped.
+struct Symbolising;
+
+impl Symbolising {
+    fn start() -> Self {
+        SYMBOLISING.store(true, SeqCst);
+        Self
+    }
+}
+
+impl Drop for Symbolising {
+    fn drop(&mut self) {
+        SYMBOLISING.store(false, SeqCst);
+    }
 }
 
 fn nap() {
