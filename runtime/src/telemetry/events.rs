@@ -172,6 +172,7 @@ fn more_panicked(task: &'static str, count: u64, within: Duration) {
     let within = whole_millis(within);
     tracing::error!(
         target: "tokio_supervised",
+        parent: None,
         { "task.name" = task, "panics" = count, "within" = ?within },
         "task `{task}` panicked {count} more times within {within:?}"
     );
@@ -214,6 +215,7 @@ fn more_blocked(task: &'static str, count: u64, within: Duration) {
     let within = whole_millis(within);
     tracing::warn!(
         target: "tokio_supervised",
+        parent: None,
         { "task.name" = task, "polls" = count, "within" = ?within },
         "task `{task}` blocked its thread in {count} more polls within {within:?}"
     );
@@ -409,6 +411,7 @@ fn more_failed(level: Level, scope: &str, task: &'static str, count: u64, within
         ($level:ident) => {
             tracing::$level!(
                 target: "tokio_supervised",
+                parent: None,
                 { "task.name" = task, "failures" = count, "within" = ?within },
                 "task `{task}` of a {scope} failed {count} more times within {within:?}"
             )
