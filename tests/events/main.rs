@@ -108,6 +108,28 @@ async fn each_restart_and_giving_up_is_one_warning() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restart_is_announced_in_whole_milliseconds() {
+    const WAIT: Duration = Duration::from_micros(1_234_567);
+    const BACKOFF: std::ops::Range<Duration> = WAIT..WAIT;
+    #[supervised(
+        name = "events: jittered",
+        restart = "on-failure",
+        backoff = BACKOFF,
+        max_restarts = "1/1m"
+    )]
+    async fn fails() -> anyhow::Result<()> {
+        anyhow::bail!("no")
+    }
+
+    let events = listen();
+    fails(&CancellationToken::new()).await.unwrap_err();
+    let events = events.lock().unwrap();
+    let message = "task `events: jittered` ended as `error` (no): restart 1 in 1.234s";
+    assert_eq!(events[0].fields["message"], message);
+    assert_eq!(events[0].fields["wait"], "1.234567s", "the field is exact");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_after_a_panic_is_logged_beside_the_panic() {
     #[supervised(name = "events: panics", restart = "on-failure", max_restarts = "1/1m")]
     async fn panics() {

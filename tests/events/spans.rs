@@ -11,7 +11,7 @@ use std::{
 
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, supervised};
 use tracing::{
-    Subscriber,
+    Instrument, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
 };
@@ -173,6 +173,30 @@ async fn events_of_a_task_are_logged_inside_its_span() {
 }
 
 #[tokio::test]
+async fn a_count_of_failures_is_logged_outside_of_any_span() {
+    #[supervised(name = "spans: counted")]
+    async fn fails() -> anyhow::Result<()> {
+        anyhow::bail!("no")
+    }
+
+    capture();
+    let request = tracing::info_span!(target: "spans", "request");
+    let pool = Pool::new(20);
+    for _ in 0..20 {
+        pool.try_spawn(fails).unwrap();
+    }
+    let drain = async {
+        turn().await;
+        pool.drain(Duration::from_secs(10)).await.unwrap();
+    };
+    in_time(drain.instrument(request)).await;
+    let is_ours = |event: &&Event| event.message.contains("`spans: counted` of a pool failed");
+    let counts = COUNTS.lock().unwrap();
+    let inside: Vec<_> = counts.iter().filter(is_ours).map(|event| &event.inside).collect();
+    assert!(!inside.is_empty() && inside.iter().all(|inside| inside.is_none()), "{inside:?}");
+}
+
+#[tokio::test]
 async fn a_run_that_is_awaited_inline_has_no_span() {
     let log = capture();
     logs(&CancellationToken::new(), "inline").await.unwrap();
@@ -207,6 +231,9 @@ thread_local! {
     /// Each test has its own thread.
     static LOG: RefCell<Shared> = RefCell::default();
 }
+
+/// The counts of failures of all threads: the end of any test's drain logs those of every function.
+static COUNTS: Mutex<Vec<Event>> = Mutex::new(Vec::new());
 
 /// Captures the spans of this thread, and the events inside them, from now on.
 fn capture() -> Shared {
@@ -273,7 +300,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
         event.record(&mut fields);
         let message = fields.0.remove("message").unwrap_or_default();
         let inside = context.event_span(event).map(|span| span.id());
-        with_log(|log| log.events.push(Event { message, inside }));
+        let logged = Event { message, inside };
+        if fields.0.contains_key("failures") {
+            COUNTS.lock().unwrap().push(logged);
+        } else {
+            with_log(|log| log.events.push(logged));
+        }
     }
 }
 

@@ -471,8 +471,9 @@ impl Pool {
     /// drain ends 0.5 s before main's grace does, or with half of main's grace if that is below 1 s: the body returns and
     /// reports before the process exits.
     ///
-    /// It may be called again, and more than once at a time: a second drain continues the first, and returns the same. It
-    /// counts in tokio's time. A task that drains its own pool blocks until it is cancelled.
+    /// It may be called again, and more than once at a time: a second drain continues the first, and returns the same. Of
+    /// drains at the same time, the one whose grace ends first cuts the tasks. It counts in tokio's time. A task that
+    /// drains its own pool blocks until it is cancelled.
     ///
     /// # Errors
     ///

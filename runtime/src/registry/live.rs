@@ -60,7 +60,8 @@ pub struct ParentTask {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TaskState {
-    /// `waiting`: no thread has polled it yet, or it waits for its function's permit or for its restart.
+    /// `waiting`: no thread has polled it yet, or it waits for its function's permit, for its restart, or for
+    /// the next tick of `every`.
     Waiting,
     /// `running`: at an `.await`, or polled for less than 10 ms.
     Running,

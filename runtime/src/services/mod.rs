@@ -305,8 +305,8 @@ impl<'a> Services<'a> {
     /// # Errors
     ///
     /// The first failure; those that follow are logged at `WARN`. If services did not stop in their time, the error
-    /// carries an [`Unfinished`](crate::Unfinished), and names the first failure too. If the token fired before all steps
-    /// had returned, the error is a cancellation: see [`is_cancelled`](crate::is_cancelled). If two services have the
+    /// carries an [`Unfinished`](crate::Unfinished), and names the first failure too. If the token cut a step
+    /// or kept one from starting, the error is a cancellation: see [`is_cancelled`](crate::is_cancelled). If two services have the
     /// same name, nothing starts.
     ///
     /// # Panics

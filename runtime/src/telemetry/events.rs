@@ -172,6 +172,7 @@ fn more_panicked(task: &'static str, count: u64, within: Duration) {
     let within = whole_millis(within);
     tracing::error!(
         target: "tokio_supervised",
+        parent: None,
         { "task.name" = task, "panics" = count, "within" = ?within },
         "task `{task}` panicked {count} more times within {within:?}"
     );
@@ -214,6 +215,7 @@ fn more_blocked(task: &'static str, count: u64, within: Duration) {
     let within = whole_millis(within);
     tracing::warn!(
         target: "tokio_supervised",
+        parent: None,
         { "task.name" = task, "polls" = count, "within" = ?within },
         "task `{task}` blocked its thread in {count} more polls within {within:?}"
     );
@@ -241,7 +243,7 @@ pub(crate) fn restarts(
     number: u64,
     wait: Duration,
 ) {
-    let title = task.title();
+    let (title, readable) = (task.title(), whole_millis(wait));
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
@@ -253,7 +255,7 @@ pub(crate) fn restarts(
                 "restart" = number,
                 "wait" = ?wait,
             },
-            "{title} ended as `{outcome}`{}: restart {number} in {wait:?}",
+            "{title} ended as `{outcome}`{}: restart {number} in {readable:?}",
             InParentheses(error)
         );
     });
@@ -409,6 +411,7 @@ fn more_failed(level: Level, scope: &str, task: &'static str, count: u64, within
         ($level:ident) => {
             tracing::$level!(
                 target: "tokio_supervised",
+                parent: None,
                 { "task.name" = task, "failures" = count, "within" = ?within },
                 "task `{task}` of a {scope} failed {count} more times within {within:?}"
             )
@@ -422,9 +425,13 @@ fn more_failed(level: Level, scope: &str, task: &'static str, count: u64, within
     }
 }
 
-/// Cuts a duration to whole milliseconds, for an event.
+/// Cuts a duration to whole milliseconds, for an event. A shorter one stays as it is.
 fn whole_millis(duration: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    match u64::try_from(duration.as_millis()) {
+        Ok(0) => duration,
+        Ok(millis) => Duration::from_millis(millis),
+        Err(_) => Duration::MAX,
+    }
 }
 
 /// `WARN`: a group refused spawns whose callers were not notified.
