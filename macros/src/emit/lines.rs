@@ -25,7 +25,7 @@
 //!    `line!()` from another context is the line of the attribute.
 //! 6. No statement is marked before it that may move a part of a variable, such as `self.inner`. The mark is a call, which
 //!    may unwind as far as the compiler knows: the rest of the variable would be kept for that, and the whole of it over the
-//!    `.await`. (`tests.rs`, `tests/compile/corpus`)
+//!    `.await`. The tokens of a macro count as well. (`tests.rs`, `tests/compile/corpus`)
 //! 7. Code that is no part of the body's own futures stays unmarked: items, constants, types, patterns. So do the tokens of
 //!    a macro: its statement is marked with the line of the macro.
 
@@ -464,7 +464,63 @@ impl<'ast> Visit<'ast> for MovedParts {
         }
     }
 
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        let name = call.path.segments.last().map(|segment| &segment.ident);
+        let formats = name.is_some_and(|name| name == "format" || name == "format_args");
+        self.found |= self.any_in_tokens(call.tokens.clone(), formats);
+    }
+
     fn visit_item(&mut self, _: &'ast Item) {}
+}
+
+impl MovedParts {
+    /// Whether the tokens of a macro, such as `vec![a.b]`, may move a part of a variable. With `formats` the macro borrows
+    /// its own arguments, and only what is in their brackets may move.
+    fn any_in_tokens(&self, tokens: TokenStream, formats: bool) -> bool {
+        let tokens: Vec<_> = tokens.into_iter().collect();
+        // Whether a field that follows is borrowed, or is one of a temporary value.
+        let mut stays = true;
+        (0..tokens.len()).any(|at| {
+            let before = at.checked_sub(1).map(|before| &tokens[before]);
+            let (next, after_next) = (tokens.get(at + 1), tokens.get(at + 2));
+            match &tokens[at] {
+                TokenTree::Group(group) => {
+                    stays = true;
+                    self.any_in_tokens(group.stream(), false)
+                }
+                TokenTree::Ident(name) if !is_punct(before, '.') => {
+                    let is_borrowed = is_punct(before, '&') || is_ident(before, "mut");
+                    stays = formats || is_borrowed || self.borrows_self && name == "self";
+                    false
+                }
+                TokenTree::Punct(dot) if dot.as_char() == '.' => {
+                    let is_field = match next {
+                        Some(TokenTree::Ident(_)) => {
+                            !matches!(after_next, Some(TokenTree::Group(_)))
+                                && !is_punct(after_next, ':')
+                        }
+                        next => matches!(next, Some(TokenTree::Literal(_))),
+                    };
+                    // Two dots are a range.
+                    is_field && !stays && !is_punct(before, '.')
+                }
+                TokenTree::Punct(star) if star.as_char() == '*' => {
+                    let is_deref = matches!(before, None | Some(TokenTree::Punct(_)));
+                    let is_own = self.borrows_self && is_ident(next, "self");
+                    is_deref && !formats && !is_own && !is_punct(before, '&')
+                }
+                _ => false,
+            }
+        })
+    }
+}
+
+fn is_punct(token: Option<&TokenTree>, char: char) -> bool {
+    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == char)
+}
+
+fn is_ident(token: Option<&TokenTree>, name: &str) -> bool {
+    matches!(token, Some(TokenTree::Ident(ident)) if ident == name)
 }
 
 /// Weaves marks into the tokens as they were written.

@@ -126,6 +126,22 @@ fn a_statement_that_may_move_a_part_has_no_mark_before_it() {
 }
 
 #[test]
+fn a_part_that_a_macro_may_move_is_found_in_its_tokens() {
+    for moves in ["vec![a.b]", "m!(a.0)", "m!(f(*a))", "format!(\"{}\", f(a.b))"] {
+        becomes(&format!("f({moves}).await; c"), &format!("at(f({moves})).await; c"));
+    }
+    for keeps in [
+        "vec![a]",
+        "m!(a.b(), f().c)",
+        "m!(&a.b, &mut a.c, &*a)",
+        "format!(\"{}\", a.b)",
+        "m!(a..b)",
+    ] {
+        becomes(&format!("f({keeps}).await; c"), &format!("S; f({keeps}).await; c"));
+    }
+}
+
+#[test]
 fn a_borrowed_self_has_no_parts_to_move() {
     let krate = syn::parse_quote!(::tokio_supervised);
     let body = Group::new(Delimiter::Brace, tokens("f(self.b).await; c"));
