@@ -64,6 +64,20 @@ async fn restarting() -> Result<(), TaskError> {
     Ok(())
 }
 
+/// Its clone panics.
+struct Uncloned;
+
+impl Clone for Uncloned {
+    fn clone(&self) -> Self {
+        std::panic::resume_unwind(Box::new("no clone is made"))
+    }
+}
+
+#[supervised(every = "1s")]
+async fn ticking(_: Uncloned) -> Result<(), TaskError> {
+    Ok(())
+}
+
 /// The closure of a spawn that panics.
 fn unmade(token: CancellationToken) -> impl SupervisedFuture<Value = (), Error = TaskError> {
     if !token.is_cancelled() {
@@ -134,6 +148,9 @@ fn rows() -> Vec<Row> {
         }),
         row("Restarting", live, |token| async move { restarting(&*token).await.unwrap() }),
         row("Restarting (refused)", fired, |token| async move { _ = restarting(&*token).await }),
+        row("Restarting (no clone)", live, |token| async move {
+            _ = ticking(&*token, Uncloned).await;
+        }),
         row("Restarting::err_into", live, |token| async move {
             restarting(&*token).err_into::<std::io::Error>().await.unwrap();
         }),

@@ -34,6 +34,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    budget,
     context::cancel_waker::CancelWaker,
     context::{self, reason::CancelEpoch},
     run::Run,
@@ -267,6 +268,10 @@ where
             }
             if self.run.is_some() {
                 break;
+            }
+            // What earlier calls owe is spent by a run as it starts, which there is none if its clones panic.
+            if budget::spend_owed(cx).is_pending() {
+                return StepFlow::Break(Poll::Pending);
             }
             if let Err(caught) = self.make() {
                 // A failure like any other: a run may follow.
@@ -510,6 +515,7 @@ impl<M, F: Future, T: AsToken, I> Projected<'_, M, F, T, I> {
         let counters = self.spec.local_metrics();
         counters.record_start();
         counters.record_end(outcome);
+        budget::owe_unit();
         *self.prepared = None;
     }
 
