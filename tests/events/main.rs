@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 mod error_text;
+mod limits;
 mod log_level;
 mod pool_stop;
 mod pool_tasks;
@@ -512,7 +513,7 @@ thread_local! {
     static EVENTS: RefCell<Events> = RefCell::default();
 }
 
-/// The counts of failures of all threads: the end of any test's drain logs those of every function.
+/// The counts of events of all threads: the end of any test's drain logs those of every function.
 static COUNTS: Mutex<Vec<Event>> = Mutex::new(Vec::new());
 
 /// Captures the events of this thread from now on.
@@ -520,7 +521,7 @@ fn listen() -> Events {
     static SUBSCRIBED: Once = Once::new();
     SUBSCRIBED.call_once(|| {
         let capture = Capture(|event: Event| {
-            if event.fields.contains_key("failures") {
+            if ["failures", "runs"].iter().any(|count| event.fields.contains_key(count)) {
                 COUNTS.lock().unwrap().push(event);
             } else {
                 EVENTS.with_borrow(|events| events.lock().unwrap().push(event));

@@ -301,7 +301,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
         let message = fields.0.remove("message").unwrap_or_default();
         let inside = context.event_span(event).map(|span| span.id());
         let logged = Event { message, inside };
-        if fields.0.contains_key("failures") {
+        if ["failures", "runs"].iter().any(|count| fields.0.contains_key(count)) {
             COUNTS.lock().unwrap().push(logged);
         } else {
             with_log(|log| log.events.push(logged));

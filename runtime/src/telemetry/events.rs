@@ -58,8 +58,31 @@ static PANICS: Rate = Rate::new(Level::ERROR, more_panicked);
 /// Polls that block their worker.
 static BLOCKED: Rate = Rate::new(Level::WARN, more_blocked);
 
+/// Declares the bound of warnings that each say what happened to one run.
+macro_rules! warnings {
+    ($($(#[$attribute:meta])* $name:ident: $happened:literal,)*) => {
+        $(
+            $(#[$attribute])*
+            static $name: Rate = Rate::new(Level::WARN, |task, count, within| {
+                more_happened($happened, task, count, within);
+            });
+        )*
+    };
+}
+
+warnings! {
+    /// Runs that another one follows.
+    RESTARTS: "ended and restarted",
+    /// Runs that none follows, although their function restarts.
+    LAST_RUNS: "ended and did not restart",
+    /// Runs whose caller gets no error, since their function returns `()`.
+    DISCARDED: "was rejected or timed out",
+    /// Runs that were dropped at the end of their grace.
+    OVERDUE: "did not stop within its grace",
+}
+
 /// Every bound, to be flushed.
-static ALL: [&Rate; 8] = [
+static ALL: [&Rate; 12] = [
     &POOL_FAILURES,
     &POOL_WARNINGS,
     &POOL_NOTES,
@@ -68,6 +91,10 @@ static ALL: [&Rate; 8] = [
     &MAP_FAILURES,
     &PANICS,
     &BLOCKED,
+    &RESTARTS,
+    &LAST_RUNS,
+    &DISCARDED,
+    &OVERDUE,
 ];
 
 /// Logs every count now: the thread that would log it later may be killed before.
@@ -221,10 +248,25 @@ fn more_blocked(task: &'static str, count: u64, within: Duration) {
     );
 }
 
+/// `WARN`: how often the same happened and was not logged one by one.
+#[cold]
+fn more_happened(happened: &str, task: &'static str, count: u64, within: Duration) {
+    let within = whole_millis(within);
+    tracing::warn!(
+        target: "tokio_supervised",
+        parent: None,
+        { "task.name" = task, "runs" = count, "within" = ?within },
+        "task `{task}` {happened} {count} more times within {within:?}"
+    );
+}
+
 /// `WARN`: a body that had the token did not end within its grace, and was dropped.
 #[cold]
 pub(crate) fn did_not_stop(task: &Origin, grace: Duration) {
     let title = task.title();
+    if !OVERDUE.admits(title.name) {
+        return;
+    }
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
@@ -244,6 +286,9 @@ pub(crate) fn restarts(
     wait: Duration,
 ) {
     let (title, readable) = (task.title(), whole_millis(wait));
+    if !RESTARTS.admits(title.name) {
+        return;
+    }
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
@@ -275,6 +320,9 @@ impl fmt::Display for InParentheses<'_> {
 #[cold]
 pub(crate) fn cannot_restart(task: &Origin, outcome: Outcome, error: Option<&str>) {
     let title = task.title();
+    if !LAST_RUNS.admits(title.name) {
+        return;
+    }
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
@@ -295,6 +343,9 @@ pub(crate) fn cannot_restart(task: &Origin, outcome: Outcome, error: Option<&str
 #[cold]
 pub(crate) fn restarts_exhausted(task: &Origin, outcome: Outcome, most: u32, window: Duration) {
     let title = task.title();
+    if !LAST_RUNS.admits(title.name) {
+        return;
+    }
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
@@ -323,6 +374,7 @@ pub(crate) fn error_discarded(error: &TaskError) {
                 || tracing::debug!(target: "tokio_supervised", { "task.name" = name, "task.label" = label }, "{error}"),
             );
         }
+        TaskError::TimedOut(_) | TaskError::Rejected(_) if !DISCARDED.admits(name) => {}
         TaskError::TimedOut(_) | TaskError::Rejected(_) => {
             call_subscriber(
                 || tracing::warn!(target: "tokio_supervised", { "task.name" = name, "task.label" = label }, "{error}"),
