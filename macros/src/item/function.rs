@@ -54,7 +54,7 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
     if is_async_trait(&signature) {
         diagnostics.refuse(
             &signature.fn_token,
-            "`#[async_trait]` has already rewritten this function\nhelp: declare the trait method as `fn … -> impl Future<Output = …> + Send` and remove `#[async_trait]`",
+            "`#[async_trait]` has already rewritten this function\nhelp: declare the trait method as `fn … -> impl Future<Output = …> + Send` and remove `#[async_trait]`\nhelp: for a `dyn` trait, call a supervised function from the method instead",
         );
         return Item::Foreign;
     }
