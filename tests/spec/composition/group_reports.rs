@@ -329,7 +329,9 @@ fn fixture_test_end() {
     let often = events.iter().filter(|event| event.field("task.name") == "panics_often");
     let (errors, backtraces): (Vec<_>, Vec<_>) =
         often.partition(|event| event.level == Level::ERROR);
-    assert_eq!((errors.len(), backtraces.len()), (11, 10), "{errors:#?}");
+    assert_eq!(errors.len(), 11, "{errors:#?}");
+    // A panic has none if that of another one is being symbolised.
+    assert!((1..=10).contains(&backtraces.len()), "{backtraces:#?}");
     assert!(errors.iter().any(|event| event.field("panics") == "20"), "{errors:#?}");
 }
 
