@@ -269,7 +269,7 @@ where
             if self.run.is_some() {
                 break;
             }
-            // What earlier calls owe is spent by a run as it starts, which there is none if its clones panic.
+            // A run spends what earlier calls owe when it starts. If the clones panic, there is none.
             if budget::spend_owed(cx).is_pending() {
                 return StepFlow::Break(Poll::Pending);
             }
