@@ -37,7 +37,7 @@
 //! - The **id** of a message is its header `Nats-Msg-Id`, or its stream and position. Its **key** is its subject.
 //! - **Requests** are for as many messages as there are free slots, expire after 1 s, and are never given up while the
 //!   broker answers: a message that is sent to a closed request is delivered again only after `ack_wait`. A missing heartbeat
-//!   (1.5 s) is how it finds out that the broker was restarted: it knows streams and consumers then, but no requests.
+//!   (3 s) is how it finds out that the broker was restarted: it knows streams and consumers then, but no requests.
 //! - **Settling** waits for the broker's confirmation, and repeats the report until it comes: a repeated report changes
 //!   nothing.
 //! - A **dead letter** is published to [`dead_letters`](tokio_supervised_worker::Worker::dead_letters) with its id, and

@@ -19,8 +19,8 @@ const WAITING: Duration = Duration::from_secs(1);
 /// How often the broker sends a heartbeat meanwhile; it must be below half of the wait.
 const HEARTBEAT: Duration = Duration::from_millis(400);
 
-/// Two heartbeats missed, on a busy machine.
-const SILENCE: Duration = Duration::from_millis(1_500);
+/// As the worker waits.
+const SILENCE: Duration = Duration::from_secs(3);
 
 pub(crate) struct Pulls {
     consumer: Consumer<pull::Config>,
