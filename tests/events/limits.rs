@@ -19,7 +19,7 @@ async fn warnings(name: &str, warn: impl AsyncFnOnce(&CancellationToken)) -> (us
     let logged = events.lock().unwrap().iter().filter(|event| event.name() == name).count();
     let counts = COUNTS.lock().unwrap();
     let counted = counts.iter().filter(|event| event.name() == name);
-    (logged, counted.map(|event| event.fields["runs"].parse::<usize>().unwrap()).sum())
+    (logged, counted.map(|event| event.fields["times"].parse::<usize>().unwrap()).sum())
 }
 
 #[track_caller]

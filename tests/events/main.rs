@@ -513,6 +513,9 @@ thread_local! {
     static EVENTS: RefCell<Events> = RefCell::default();
 }
 
+/// The fields of events that have the number of other events.
+const COUNTED: [&str; 2] = ["failures", "times"];
+
 /// The counts of events of all threads: the end of any test's drain logs those of every function.
 static COUNTS: Mutex<Vec<Event>> = Mutex::new(Vec::new());
 
@@ -521,7 +524,7 @@ fn listen() -> Events {
     static SUBSCRIBED: Once = Once::new();
     SUBSCRIBED.call_once(|| {
         let capture = Capture(|event: Event| {
-            if ["failures", "runs"].iter().any(|count| event.fields.contains_key(count)) {
+            if COUNTED.iter().any(|count| event.fields.contains_key(count)) {
                 COUNTS.lock().unwrap().push(event);
             } else {
                 EVENTS.with_borrow(|events| events.lock().unwrap().push(event));

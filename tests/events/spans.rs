@@ -232,7 +232,7 @@ thread_local! {
     static LOG: RefCell<Shared> = RefCell::default();
 }
 
-/// The counts of failures of all threads: the end of any test's drain logs those of every function.
+/// The counts of events of all threads: the end of any test's drain logs those of every function.
 static COUNTS: Mutex<Vec<Event>> = Mutex::new(Vec::new());
 
 /// Captures the spans of this thread, and the events inside them, from now on.
@@ -301,7 +301,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
         let message = fields.0.remove("message").unwrap_or_default();
         let inside = context.event_span(event).map(|span| span.id());
         let logged = Event { message, inside };
-        if ["failures", "runs"].iter().any(|count| fields.0.contains_key(count)) {
+        if crate::COUNTED.iter().any(|count| fields.0.contains_key(count)) {
             COUNTS.lock().unwrap().push(logged);
         } else {
             with_log(|log| log.events.push(logged));

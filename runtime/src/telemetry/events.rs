@@ -55,10 +55,7 @@ static MAP_FAILURES: Rate = Rate::new(Level::WARN, |task, count, within| {
 /// Panics, with their backtraces.
 static PANICS: Rate = Rate::new(Level::ERROR, more_panicked);
 
-/// Polls that block their worker.
-static BLOCKED: Rate = Rate::new(Level::WARN, more_blocked);
-
-/// Declares the bound of warnings that each say what happened to one run.
+/// Declares the bound of warnings about one function.
 macro_rules! warnings {
     ($($(#[$attribute:meta])* $name:ident: $happened:literal,)*) => {
         $(
@@ -71,6 +68,8 @@ macro_rules! warnings {
 }
 
 warnings! {
+    /// Polls that block their worker.
+    BLOCKED: "blocked its thread in a poll",
     /// Runs that another one follows.
     RESTARTS: "ended and restarted",
     /// Runs that none follows, although their function restarts.
@@ -237,25 +236,14 @@ pub(crate) fn blocks_worker(
     });
 }
 
-/// `WARN`: the number of polls that blocked their worker and were not logged one by one.
-fn more_blocked(task: &'static str, count: u64, within: Duration) {
-    let within = whole_millis(within);
-    tracing::warn!(
-        target: "tokio_supervised",
-        parent: None,
-        { "task.name" = task, "polls" = count, "within" = ?within },
-        "task `{task}` blocked its thread in {count} more polls within {within:?}"
-    );
-}
-
-/// `WARN`: how often the same happened and was not logged one by one.
+/// `WARN`: the number of warnings that were not logged one by one.
 #[cold]
 fn more_happened(happened: &str, task: &'static str, count: u64, within: Duration) {
     let within = whole_millis(within);
     tracing::warn!(
         target: "tokio_supervised",
         parent: None,
-        { "task.name" = task, "runs" = count, "within" = ?within },
+        { "task.name" = task, "times" = count, "within" = ?within },
         "task `{task}` {happened} {count} more times within {within:?}"
     );
 }
