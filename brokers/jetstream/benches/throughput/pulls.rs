@@ -19,7 +19,7 @@ const WAITING: Duration = Duration::from_secs(1);
 /// How often the broker sends a heartbeat meanwhile; it must be below half of the wait.
 const HEARTBEAT: Duration = Duration::from_millis(400);
 
-/// As the worker waits.
+/// The same as in the worker.
 const SILENCE: Duration = Duration::from_secs(3);
 
 pub(crate) struct Pulls {
